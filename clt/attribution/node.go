@@ -1,0 +1,63 @@
+package attribution
+
+import "fmt"
+
+// Kind says what a node stands for.
+type Kind uint8
+
+// The node kinds, in the order in which a graph stores them.
+const (
+	Feature  Kind = iota // an active feature of the transcoder at one position
+	Error                // what the transcoder misses of one layer's MLP output at one position
+	Token                // a token's embedding
+	Position             // a position's embedding
+	Bias                 // all constant terms of the frozen model together
+	Logit                // a target: a centred logit, or another direction at the output
+)
+
+var kindNames = [...]string{"feature", "error", "token", "position", "bias", "logit"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// ID is the identity of a node. Fields that a kind does not use are zero:
+// Error has Layer and Pos; Token has Pos and Index (the token id); Position has
+// Pos; Bias has none; Logit has Pos and Index (the token id, or d_vocab + n for
+// the n-th target that is no single token) and Layer = the number of layers.
+type ID struct {
+	Kind  Kind
+	Layer int
+	Pos   int
+	Index int
+}
+
+// String is a unique name: "f3/17@5", "e3@5", "t464@0", "p5", "bias", "l290@7".
+func (id ID) String() string {
+	switch id.Kind {
+	case Feature:
+		return fmt.Sprintf("f%d/%d@%d", id.Layer, id.Index, id.Pos)
+	case Error:
+		return fmt.Sprintf("e%d@%d", id.Layer, id.Pos)
+	case Token:
+		return fmt.Sprintf("t%d@%d", id.Index, id.Pos)
+	case Position:
+		return fmt.Sprintf("p%d", id.Pos)
+	case Bias:
+		return "bias"
+	default:
+		return fmt.Sprintf("l%d@%d", id.Index, id.Pos)
+	}
+}
+
+// Node is one node of an attribution graph.
+type Node struct {
+	ID
+	Activation    float64 // features: activation on this prompt; otherwise 0
+	Preactivation float64 // features: pre-activation; logits: logit minus mean logit; otherwise 0
+	Prob          float64 // logits: probability, the weight of the target; otherwise 0
+	Label         string  // logits: the target's text; features: a label, if one is known
+}
