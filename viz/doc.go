@@ -1,0 +1,19 @@
+// Package viz turns attribution graphs, tokens and numbers into pictures for
+// notebooks, reports and exported pages. It writes text (HTML, SVG, Markdown)
+// and never touches a model: a saved graph is enough.
+//
+// Every component returns an Output: an HTML card that is complete without
+// scripts, a Markdown table, and a line of plain text. Only the graph adds a
+// script, which swaps the picture for an interactive frame where scripts may
+// run. Same input, same bytes: no clock, no random ids, no network.
+//
+// Words used here:
+//
+//	shown, total    nodes in the picture; nodes of the graph before pruning
+//	influence       share of the targets' input that passes through a node
+//	share           |edge| over the sum of |edges| into its target (local)
+//	score           share times (influence + probability) of the target (global)
+//	effect          the edge itself, signed
+//
+// Widths and heights are CSS pixels; SVG coordinates are half pixels.
+package viz

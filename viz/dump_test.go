@@ -1,0 +1,45 @@
+package viz
+
+import (
+	"flag"
+	"math"
+	"os"
+	"testing"
+)
+
+var dumpDir = flag.String("dump", "", "write sample pages to this folder, to look at")
+
+// TestDump writes every component to one page for the eye: go test -dump DIR.
+func TestDump(t *testing.T) {
+	if *dumpDir == "" {
+		return
+	}
+	os.WriteFile(*dumpDir+"/basic.html", []byte(`<!doctype html><meta charset="utf-8"><body style="background:#888">`+samples().HTML), 0o644)
+}
+
+func samples() Output {
+	toks := []string{endOfText, "Fact", ":", " the", " capital", " of", " the", " state", " containing", " Dallas", " is", "\n", " שלום", "\xf0\x9f", "\x98\x80", "     ", "\u202eevil"}
+	act := []float64{math.NaN(), 0, 0, 0, 1.1, 0, 0.1, 2.2, 0.4, 5.4, 1.2, 0, 0.2, 1, 2, 0, -1}
+	var loss, mse, dead Series
+	loss.Name, mse.Name, dead.Name = "loss", "reconstruction", "dead %"
+	for i := range 1000 {
+		x := float64(i)
+		loss.Y = append(loss.Y, 3*math.Exp(-x/200)+0.1+0.05*math.Sin(x*1.7)*math.Sin(x/3))
+		mse.Y = append(mse.Y, 2*math.Exp(-x/150)+0.02+0.01*math.Sin(x*2.3))
+		dead.Y = append(dead.Y, 0.3*(1-math.Exp(-x/400)))
+	}
+	before := []Prediction{{" Austin", 0.41, 15.2}, {" Dallas", 0.12, 13.9}, {" Texas", 0.08, 13.4}, {" the", 0.05, 13}, {" Houston", 0.02, 12}}
+	after := []Prediction{{" Sacramento", 0.37, 15.1}, {" Austin", 0.05, 12.8}, {" California", 0.11, 13.6}, {" the", 0.06, 13.2}}
+	return Join("all",
+		Tokens(toks, []Row{{Name: "L5/f1234", Values: act}}),
+		Tokens(toks, []Row{{Name: "L5/f1234 Texas", Values: act}, {Name: "L8/f7 say a capital", Values: act[3:]}, {Name: "KL", Values: act[5:], Max: 8}}),
+		TopK(before, after, "model", "Texas off", "Predictions after “capital of the state containing Dallas is”"),
+		TopK(before, nil),
+		Curve("Training", []Series{loss, mse, dead}, CurveOptions{XLabel: "step", YLabel: "nats / NMSE", LogY: true, Smooth: 0.9}),
+		Curve("Linear", []Series{loss, mse}, CurveOptions{XLabel: "step", YLabel: "nats", Zero: true}),
+		Table("Evaluation", []string{"method", "KL", "top-1"}, [][]string{{"CLT", "0.12", "91 %"}, {"zero ablation", "5.3", "3 %"}}),
+		Check("row identity", true, "largest error 3e−6, limit 1e−4"),
+		Check("top-1", false, "got 0.81, want 0.955; train longer"),
+		Warn("error share", "34 % of the target's input is error"),
+	)
+}
