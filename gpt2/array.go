@@ -1,0 +1,136 @@
+package gpt2
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Array is a dense host array, row-major. Exactly one of F32 and F64 is set.
+type Array struct {
+	Shape []int
+	F32   []float32
+	F64   []float64
+}
+
+// NewArray returns zeros in float32, or in float64 if double is set.
+func NewArray(shape []int, double bool) Array {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	a := Array{Shape: append([]int{}, shape...)}
+	if double {
+		a.F64 = make([]float64, n)
+	} else {
+		a.F32 = make([]float32, n)
+	}
+	return a
+}
+
+// Len is the number of elements.
+func (a Array) Len() int { return len(a.F32) + len(a.F64) }
+
+// At returns the i-th element of the flat array.
+func (a Array) At(i int) float64 {
+	if a.F64 != nil {
+		return a.F64[i]
+	}
+	return float64(a.F32[i])
+}
+
+// Float64s returns the elements as float64, copied unless they are that already.
+func (a Array) Float64s() []float64 {
+	if a.F64 != nil {
+		return a.F64
+	}
+	v := make([]float64, len(a.F32))
+	for i, x := range a.F32 {
+		v[i] = float64(x)
+	}
+	return v
+}
+
+// Float32s returns the elements as float32, copied unless they are that already.
+func (a Array) Float32s() []float32 {
+	if a.F32 != nil {
+		return a.F32
+	}
+	v := make([]float32, len(a.F64))
+	for i, x := range a.F64 {
+		v[i] = float32(x)
+	}
+	return v
+}
+
+func (a Array) firstNonFinite() int {
+	for i := range a.Len() {
+		if v := a.At(i); math.IsNaN(v) || math.IsInf(v, 0) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Tensor copies the array into a GoMLX tensor, in float32 or float64.
+func (a Array) Tensor(double bool) *tensors.Tensor {
+	if double {
+		return tensors.FromFlatDataAndDimensions(a.Float64s(), a.Shape...)
+	}
+	return tensors.FromFlatDataAndDimensions(a.Float32s(), a.Shape...)
+}
+
+// FromTensor copies a float tensor to the host.
+func FromTensor(t *tensors.Tensor) (Array, error) {
+	a := Array{Shape: append([]int{}, t.Shape().Dimensions...)}
+	var err error
+	switch t.DType() {
+	case dtypes.Float32:
+		a.F32, err = tensors.CopyFlatData[float32](t)
+	case dtypes.Float64:
+		a.F64, err = tensors.CopyFlatData[float64](t)
+	default:
+		err = fmt.Errorf("gpt2: tensor is %s, not a float", t.Shape())
+	}
+	return a, err
+}
+
+// cut returns the array with the given axes shortened to n; used to drop the
+// padding of bucketed lengths.
+func (a Array) cut(n int, axes ...int) Array {
+	for _, axis := range axes {
+		if a.Shape[axis] <= n {
+			continue
+		}
+		outer, inner := 1, 1
+		for _, d := range a.Shape[:axis] {
+			outer *= d
+		}
+		for _, d := range a.Shape[axis+1:] {
+			inner *= d
+		}
+		size := a.Shape[axis]
+		b := Array{Shape: append([]int{}, a.Shape...)}
+		b.Shape[axis] = n
+		for o := range outer {
+			lo, hi := o*size*inner, o*size*inner+n*inner
+			if a.F64 != nil {
+				b.F64 = append(b.F64, a.F64[lo:hi]...)
+			} else {
+				b.F32 = append(b.F32, a.F32[lo:hi]...)
+			}
+		}
+		a = b
+	}
+	return a
+}
+
+// squeeze drops a leading axis of length one.
+func (a Array) squeeze() Array {
+	if len(a.Shape) > 0 && a.Shape[0] == 1 {
+		a.Shape = a.Shape[1:]
+	}
+	return a
+}

@@ -1,0 +1,154 @@
+package gpt2
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// Cache holds what one forward pass on one prompt computed, on the host and
+// without a batch axis.
+type Cache struct {
+	Tokens []int32
+	Logits Array // [pos, d_vocab]
+	Hooks  map[HookName]Array
+}
+
+// RunWithCache runs the model on one prompt and returns the logits and the named
+// activations. Names may be patterns with one trailing or leading "*":
+// "blocks.3.*", "*hook_resid_mid", "*" for all.
+func (m *Model) RunWithCache(tokens []int32, names ...HookName) (*Cache, error) {
+	return m.RunProgram(Program{}, tokens, names...)
+}
+
+// RunProgram is RunWithCache with a hook: the activations are those after it.
+func (m *Model) RunProgram(p Program, tokens []int32, names ...HookName) (*Cache, error) {
+	if err := m.CheckTokens(tokens); err != nil {
+		return nil, err
+	}
+	names, err := m.expand(names)
+	if err != nil {
+		return nil, err
+	}
+	padded := make([]int32, m.Bucket(len(tokens)))
+	copy(padded, tokens)
+	out, err := m.call(p, names, tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{Tokens: append([]int32{}, tokens...), Hooks: map[HookName]Array{}}
+	for i, a := range out {
+		a = a.squeeze()
+		if i == 0 {
+			c.Logits = a.cut(len(tokens), 0)
+			continue
+		}
+		c.Hooks[names[i-1]] = a.cut(len(tokens), posAxes(names[i-1])...)
+	}
+	return c, nil
+}
+
+// RunBatch runs the program on prompts of one length and returns the logits
+// [batch, pos, d_vocab] and the named activations, each with its batch axis.
+func (m *Model) RunBatch(p Program, batch [][]int32, names ...HookName) (logits Array, hooks map[HookName]Array, err error) {
+	flat, err := m.flatten(batch)
+	if err != nil {
+		return Array{}, nil, err
+	}
+	if names, err = m.expand(names); err != nil {
+		return Array{}, nil, err
+	}
+	out, err := m.call(p, names, flat)
+	if err != nil {
+		return Array{}, nil, err
+	}
+	hooks = map[HookName]Array{}
+	for i, n := range names {
+		hooks[n] = out[i+1]
+	}
+	return out[0], hooks, nil
+}
+
+// flatten checks a batch of equal lengths and makes its tensor.
+func (m *Model) flatten(batch [][]int32) (*tensors.Tensor, error) {
+	if len(batch) == 0 {
+		return nil, fmt.Errorf("gpt2: the batch has no prompts")
+	}
+	var flat []int32
+	for i, tokens := range batch {
+		if err := m.CheckTokens(tokens); err != nil {
+			return nil, err
+		}
+		if len(tokens) != len(batch[0]) {
+			return nil, fmt.Errorf("gpt2: prompt %d of the batch has %d tokens, prompt 0 has %d; a batch has one length", i, len(tokens), len(batch[0]))
+		}
+		flat = append(flat, tokens...)
+	}
+	return tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0])), nil
+}
+
+// call runs the program and copies its outputs to the host.
+func (m *Model) call(p Program, names []HookName, tokens *tensors.Tensor) ([]Array, error) {
+	var key strings.Builder
+	fmt.Fprintf(&key, "cache|%s|", p.Key)
+	for _, n := range names {
+		key.WriteString(string(n) + ",")
+	}
+	exec, err := Compiled(m, key.String(), cacheGraph(m.Config, p, names))
+	if err != nil {
+		return nil, err
+	}
+	args := []any{tokens}
+	for _, t := range p.Inputs {
+		args = append(args, t)
+	}
+	outs, err := exec.Call(args...)
+	if err != nil {
+		return nil, fmt.Errorf("gpt2: forward: %w", err)
+	}
+	arrays := make([]Array, len(outs))
+	for i, t := range outs {
+		if arrays[i], err = FromTensor(t); err != nil {
+			return nil, err
+		}
+		if err := t.FinalizeAll(); err != nil {
+			return nil, fmt.Errorf("gpt2: forward: %w", err)
+		}
+	}
+	return arrays, nil
+}
+
+// expand turns patterns into names, in the order of the forward pass.
+func (m *Model) expand(names []HookName) ([]HookName, error) {
+	all := HookNames(m.Config.Layers)
+	want := map[HookName]bool{}
+	for _, n := range names {
+		matched := false
+		for _, h := range all {
+			s, p := string(h), string(n)
+			if s == p || (strings.HasSuffix(p, "*") && strings.HasPrefix(s, strings.TrimSuffix(p, "*"))) ||
+				(strings.HasPrefix(p, "*") && strings.HasSuffix(s, strings.TrimPrefix(p, "*"))) {
+				want[h], matched = true, true
+			}
+		}
+		if !matched {
+			return nil, fmt.Errorf("gpt2: no hook of %s is named %q; see HookNames, for example blocks.0.hook_resid_mid", m.Name, n)
+		}
+	}
+	var list []HookName
+	for _, h := range all {
+		if want[h] {
+			list = append(list, h)
+		}
+	}
+	return list, nil
+}
+
+// posAxes are the axes of an activation without batch axis that run over positions.
+func posAxes(n HookName) []int {
+	if _, s, ok := n.Split(); ok && (s == AttnPattern || s == AttnScores) {
+		return []int{1, 2}
+	}
+	return []int{0}
+}

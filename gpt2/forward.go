@@ -1,0 +1,120 @@
+package gpt2
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// Forward runs the model on tokens [batch, pos] (int32) and returns logits
+// [batch, pos, d_vocab]. Its hook is called at every named point, in the order
+// of HookNames, and the pass goes on with what the hook returns; nil changes
+// nothing. Weights are read from the scope; their type decides that of the
+// computation. Token ids must have been checked: Gather clamps bad ones.
+func Forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook) (logits *Node) {
+	pos := tokens.Shape().Dimensions[1]
+	positions := Iota(tokens.Graph(), shapes.Make(dtypes.Int32, pos), 0)
+	return ForwardAt(scope, cfg, tokens, positions, hook)
+}
+
+// ForwardAt is Forward for tokens that stand at the given absolute positions
+// [pos] (int32). A query sees the keys whose index is at most its position: a
+// hook at attn.hook_k and attn.hook_v may return longer keys and values [batch,
+// key, head, d_head], and that is the whole KV cache.
+func ForwardAt(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook) (logits *Node) {
+	x, pass := forwardBlocks(scope, cfg, tokens, positions, hook)
+	return pass.unembed(pass.finalNorm(x))
+}
+
+// forwardBlocks is the pass up to the last block's hook_resid_post.
+func forwardBlocks(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook) (x *Node, p *pass) {
+	tokens.AssertRank(2)
+	positions.AssertDims(tokens.Shape().Dimensions[1])
+	p = &pass{scope: scope, cfg: cfg, g: tokens.Graph(), hook: hook}
+	if hook == nil {
+		p.hook = func(_ HookName, x *Node) *Node { return x }
+	}
+	x = p.embed(tokens, positions)
+	for l := range cfg.Layers {
+		x = p.block(l, x, positions)
+	}
+	return x, p
+}
+
+// pass is one forward pass being built.
+type pass struct {
+	scope *model.Scope
+	cfg   Config
+	g     *Graph
+	hook  Hook
+}
+
+// weight returns a checkpoint tensor as a node.
+func (p *pass) weight(name string) *Node {
+	return Weight(p.scope, p.g, name)
+}
+
+// Weight returns the checkpoint tensor of that name as a node. It panics with an
+// error that names the tensor if the scope does not have it.
+func Weight(scope *model.Scope, g *Graph, name string) *Node {
+	v := scope.GetVariable(name)
+	if v == nil {
+		panic(fmt.Errorf("gpt2: weight %q is missing in scope %q", name, scope.Scope()))
+	}
+	return v.NodeValue(g)
+}
+
+func (p *pass) layerWeight(l int, name string) *Node {
+	return p.weight(fmt.Sprintf("h.%d.%s", l, name))
+}
+
+// embed is wte[token] + wpe[position]: [batch, pos, d_model].
+func (p *pass) embed(tokens, positions *Node) *Node {
+	batch, pos, d := tokens.Shape().Dimensions[0], tokens.Shape().Dimensions[1], p.cfg.DModel
+	wte, wpe := p.weight("wte.weight"), p.weight("wpe.weight")
+	wte.AssertDims(p.cfg.DVocab, d)
+	wpe.AssertDims(p.cfg.Context, d)
+	e := p.hook(HookEmbed, Gather(wte, InsertAxes(tokens, -1)))
+	pe := Gather(wpe, InsertAxes(positions, -1)) // [pos, d_model]
+	pe = p.hook(HookPosEmbed, BroadcastToDims(InsertAxes(pe, 0), batch, pos, d))
+	return Add(e, pe)
+}
+
+// block is one layer, from hook_resid_pre to hook_resid_post.
+func (p *pass) block(l int, x, positions *Node) *Node {
+	at := func(s Site, n *Node) *Node { return p.hook(s.At(l), n) }
+	x = at(ResidPre, x)
+	x = at(ResidMid, Add(x, p.attention(l, x, positions)))
+	return at(ResidPost, Add(x, p.mlp(l, x)))
+}
+
+// finalNorm is ln_f: [batch, pos, d_model].
+func (p *pass) finalNorm(x *Node) *Node {
+	y := layerNorm(x, p.cfg.LayerNormEps, p.weight("ln_f.weight"), p.weight("ln_f.bias"),
+		func(n *Node) *Node { return p.hook(HookLnFinalScale, n) },
+		func(n *Node) *Node { return p.hook(HookLnFinalNormalize, n) })
+	return p.hook(HookUnembedPre, y)
+}
+
+// unembed multiplies by the output head, wte itself when tied.
+func (p *pass) unembed(x *Node) *Node {
+	head := "lm_head.weight"
+	if p.cfg.TieEmbeddings {
+		head = "wte.weight"
+	}
+	return Einsum("btd,vd->btv", x, p.weight(head))
+}
+
+// linear is x·w + b on the last axis: [..., in] -> [..., out].
+func linear(x, w, b *Node) *Node {
+	dims := x.Shape().Dimensions
+	in, out := w.Shape().Dimensions[0], w.Shape().Dimensions[1]
+	b.AssertDims(out)
+	flat := Reshape(x, -1, in)
+	y := Dot(flat, w).Product()
+	y = Add(y, InsertAxes(b, 0))
+	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
+}

@@ -1,0 +1,241 @@
+package gpt2
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
+	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+)
+
+// Model is a GPT-2 on one backend. It is safe for concurrent use.
+type Model struct {
+	Config    Config
+	Store     *model.Store // weights by checkpoint name in the root scope
+	Backend   compute.Backend
+	Tokenizer *tokenizer.Tokenizer // nil if the directory has none
+	Name      string
+	SHA256    string // of the weight files
+	Double    bool   // computes in float64
+
+	mu    sync.Mutex
+	execs map[string]*model.Exec
+}
+
+// LoadOptions say how a checkpoint is loaded.
+type LoadOptions struct {
+	Double bool // compute in float64 (Go backend)
+}
+
+// New makes a model from weights, which it copies to the backend on first use.
+func New(backend compute.Backend, cfg Config, params Params, opts LoadOptions) (*Model, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := params.Check(cfg); err != nil {
+		return nil, err
+	}
+	m := &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, execs: map[string]*model.Exec{}}
+	for _, name := range sortedNames(params) {
+		if _, err := m.Store.CreateVariable(name, params[name].Tensor(opts.Double)); err != nil {
+			return nil, fmt.Errorf("gpt2: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// Load reads a Hugging Face directory: config.json, model.safetensors or its
+// shards, and the tokenizer's files if they are there.
+func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error) {
+	cfg, err := ReadConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return nil, err
+	}
+	ckpt, err := openCheckpoint(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer ckpt.Close()
+	params, err := readParams(ckpt.files, cfg, opts.Double)
+	if err != nil {
+		return nil, fmt.Errorf("%w (in %s)", err, filepath.Base(dir))
+	}
+	m, err := New(backend, cfg, params, opts)
+	if err != nil {
+		return nil, err
+	}
+	m.Name = filepath.Base(filepath.Clean(dir))
+	if m.SHA256, err = hashFiles(ckpt.paths); err != nil {
+		return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
+	}
+	if tokenizer.Present(dir) {
+		if m.Tokenizer, err = tokenizer.Load(dir); err != nil {
+			return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
+		}
+	}
+	return m, nil
+}
+
+// Parse makes a model from the bytes of config.json and model.safetensors; it is
+// how embedded models are opened.
+func Parse(backend compute.Backend, name string, config, weights []byte, opts LoadOptions) (*Model, error) {
+	cfg, err := ParseConfig(name+"/config.json", config)
+	if err != nil {
+		return nil, err
+	}
+	f, err := safetensors.Parse(name+"/model.safetensors", weights)
+	if err != nil {
+		return nil, fmt.Errorf("gpt2: %w", err)
+	}
+	files := map[string]*safetensors.File{}
+	for _, n := range f.Names() {
+		files[n] = f
+	}
+	params, err := readParams(files, cfg, opts.Double)
+	if err != nil {
+		return nil, err
+	}
+	m, err := New(backend, cfg, params, opts)
+	if err != nil {
+		return nil, err
+	}
+	m.Name, m.SHA256 = name, hashBytes(weights)
+	return m, nil
+}
+
+// Params copies the weights to the host.
+func (m *Model) Params() (Params, error) {
+	p := Params{}
+	for name := range WeightShapes(m.Config) {
+		v := m.Store.GetVariable("/" + name)
+		if v == nil {
+			return nil, fmt.Errorf("gpt2: weight %s is missing", name)
+		}
+		t, err := v.Value()
+		if err != nil {
+			return nil, fmt.Errorf("gpt2: weight %s: %w", name, err)
+		}
+		if p[name], err = FromTensor(t); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Save writes a Hugging Face directory, whole or not at all: config.json,
+// model.safetensors, and the tokenizer if the model has one.
+func (m *Model) Save(dir string) error {
+	params, err := m.Params()
+	if err != nil {
+		return err
+	}
+	config, err := m.Config.MarshalHF()
+	if err != nil {
+		return fmt.Errorf("gpt2: save: %w", err)
+	}
+	return atomicfile.WriteDir(dir, func(tmp string) error {
+		if err := atomicfile.Write(filepath.Join(tmp, "config.json"), config); err != nil {
+			return err
+		}
+		if m.Tokenizer != nil {
+			if err := m.Tokenizer.Save(tmp); err != nil {
+				return err
+			}
+		}
+		return safetensors.WriteFile(filepath.Join(tmp, "model.safetensors"), map[string]string{"format": "pt"}, params.tensors()...)
+	})
+}
+
+// DType is the type of the computation.
+func (m *Model) DType() dtypes.DType {
+	if m.Double {
+		return dtypes.Float64
+	}
+	return dtypes.Float32
+}
+
+// CheckTokens refuses what the graph would silently clamp or cut.
+func (m *Model) CheckTokens(tokens []int32) error {
+	if len(tokens) == 0 {
+		return fmt.Errorf("gpt2: the prompt has no tokens; give at least one")
+	}
+	if len(tokens) > m.Config.Context {
+		return fmt.Errorf("gpt2: the prompt has %d tokens, the context of %s is %d; shorten it", len(tokens), m.Name, m.Config.Context)
+	}
+	for i, t := range tokens {
+		if t < 0 || int(t) >= m.Config.DVocab {
+			return fmt.Errorf("gpt2: token id %d at position %d is outside the vocabulary 0..%d of %s", t, i, m.Config.DVocab-1, m.Name)
+		}
+	}
+	return nil
+}
+
+// Encode tokenises a prompt and puts <|endoftext|> in front of it if bos is set.
+func (m *Model) Encode(text string, bos bool) ([]int32, error) {
+	if m.Tokenizer == nil {
+		return nil, fmt.Errorf("gpt2: %s has no tokenizer files (vocab.json and merges.txt, or tokenizer.json); give token ids instead", m.Name)
+	}
+	ids := m.Tokenizer.Encode(text)
+	if bos && m.Config.BOS >= 0 {
+		ids = append([]int32{m.Config.BOS}, ids...)
+	}
+	if err := m.CheckTokens(ids); err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// TokenText is the text of one token, its id in brackets without a tokenizer.
+func (m *Model) TokenText(id int32) string {
+	if m.Tokenizer == nil {
+		return fmt.Sprintf("[%d]", id)
+	}
+	return m.Tokenizer.Text(id)
+}
+
+// TokenTexts is TokenText of each.
+func (m *Model) TokenTexts(ids []int32) []string {
+	s := make([]string, len(ids))
+	for i, id := range ids {
+		s[i] = m.TokenText(id)
+	}
+	return s
+}
+
+// Bucket is the length to which a prompt is padded on the right before it runs:
+// itself on the Go backend, the next power of two (at most the context) where
+// each new shape costs a compilation. Causal attention hides the padding.
+func (m *Model) Bucket(n int) int {
+	if strings.HasPrefix(m.Backend.Name(), "go") {
+		return n
+	}
+	b := 8
+	for b < n {
+		b *= 2
+	}
+	return min(b, m.Config.Context)
+}
+
+// Compiled returns the program of that key, building it on first use. The function
+// is a [graph] function of any form that model.NewExec takes.
+func Compiled[F model.ExecGraphFn](m *Model, key string, fn F) (*model.Exec, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.execs[key]; e != nil {
+		return e, nil
+	}
+	e, err := model.NewExec(m.Backend, m.Store, fn)
+	if err != nil {
+		return nil, fmt.Errorf("gpt2: %w", err)
+	}
+	e.SetMaxCache(-1) // the default refuses the 33rd prompt length
+	m.execs[key] = e
+	return e, nil
+}

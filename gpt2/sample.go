@@ -1,0 +1,118 @@
+package gpt2
+
+import (
+	"math"
+	"math/rand/v2"
+	"sort"
+)
+
+// LogProbs returns the log-probabilities of a row of logits, in nats, summed
+// in float64.
+func LogProbs(logits []float64) []float64 {
+	top := math.Inf(-1)
+	for _, v := range logits {
+		top = math.Max(top, v)
+	}
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(v - top)
+	}
+	norm := top + math.Log(sum)
+	out := make([]float64, len(logits))
+	for i, v := range logits {
+		out[i] = v - norm
+	}
+	return out
+}
+
+// Prediction is one candidate for the next token.
+type Prediction struct {
+	ID    int32   `json:"id"`
+	Text  string  `json:"text"`
+	Logit float64 `json:"logit"`
+	Prob  float64 `json:"prob"`
+}
+
+// TopPredictions returns the n likeliest next tokens after position pos (the last
+// one if negative), ties by id.
+func (m *Model) TopPredictions(c *Cache, pos, n int) []Prediction {
+	v := m.Config.DVocab
+	if pos < 0 {
+		pos = len(c.Tokens) - 1
+	}
+	row := make([]float64, v)
+	for i := range row {
+		row[i] = c.Logits.At(pos*v + i)
+	}
+	return m.Top(row, n)
+}
+
+// Top returns the n likeliest tokens of one row of logits.
+func (m *Model) Top(logits []float64, n int) []Prediction {
+	lp := LogProbs(logits)
+	order := topIndices(logits, n)
+	list := make([]Prediction, len(order))
+	for i, id := range order {
+		list[i] = Prediction{ID: int32(id), Text: m.TokenText(int32(id)), Logit: logits[id], Prob: math.Exp(lp[id])}
+	}
+	return list
+}
+
+func topIndices(v []float64, n int) []int {
+	order := make([]int, len(v))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool { return v[order[a]] > v[order[b]] })
+	return order[:min(n, len(order))]
+}
+
+// Sampler picks next tokens. Temperature 0 is greedy; TopK 0 and TopP 0 or 1 do
+// not restrict.
+type Sampler struct {
+	Temperature float64
+	TopK        int
+	TopP        float64
+}
+
+// Pick draws one token from a row of logits and returns its log-probability
+// under the unrestricted distribution at temperature 1, in nats.
+func (s Sampler) Pick(logits []float64, r *rand.Rand) (id int32, logprob float64) {
+	lp := LogProbs(logits)
+	if s.Temperature <= 0 {
+		best := 0
+		for i, v := range logits {
+			if v > logits[best] {
+				best = i
+			}
+		}
+		return int32(best), lp[best]
+	}
+	keep := len(logits)
+	if s.TopK > 0 {
+		keep = min(keep, s.TopK)
+	}
+	order := topIndices(logits, keep)
+	scaled := make([]float64, len(order))
+	for i, id := range order {
+		scaled[i] = logits[id] / s.Temperature
+	}
+	probs := LogProbs(scaled)
+	total, cut := 0.0, len(order)
+	for i := range probs {
+		probs[i] = math.Exp(probs[i])
+		total += probs[i]
+		if s.TopP > 0 && s.TopP < 1 && total >= s.TopP {
+			cut = i + 1
+			break
+		}
+	}
+	u := r.Float64() * total
+	for i := range cut {
+		u -= probs[i]
+		if u < 0 || i == cut-1 {
+			return int32(order[i]), lp[order[i]]
+		}
+	}
+	return int32(order[0]), lp[order[0]]
+}

@@ -1,0 +1,275 @@
+package gpt2
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+)
+
+// Params are the weights of a model by checkpoint name, without the
+// "transformer." prefix.
+type Params map[string]Array
+
+// WeightShapes lists every tensor that a model of that configuration has.
+func WeightShapes(c Config) map[string][]int {
+	d := c.DModel
+	shapes := map[string][]int{
+		"wte.weight": {c.DVocab, d}, "wpe.weight": {c.Context, d},
+		"ln_f.weight": {d}, "ln_f.bias": {d},
+	}
+	for l := range c.Layers {
+		for name, shape := range map[string][]int{
+			"ln_1.weight": {d}, "ln_1.bias": {d}, "ln_2.weight": {d}, "ln_2.bias": {d},
+			"attn.c_attn.weight": {d, 3 * d}, "attn.c_attn.bias": {3 * d},
+			"attn.c_proj.weight": {d, d}, "attn.c_proj.bias": {d},
+			"mlp.c_fc.weight": {d, c.DMLP}, "mlp.c_fc.bias": {c.DMLP},
+			"mlp.c_proj.weight": {c.DMLP, d}, "mlp.c_proj.bias": {d},
+		} {
+			shapes[fmt.Sprintf("h.%d.%s", l, name)] = shape
+		}
+	}
+	if !c.TieEmbeddings {
+		shapes["lm_head.weight"] = []int{c.DVocab, d}
+	}
+	return shapes
+}
+
+// Check holds the weights against the configuration: all names present, all
+// shapes equal, all values finite, none left over.
+func (p Params) Check(c Config) error {
+	want := WeightShapes(c)
+	for _, name := range sortedNames(want) {
+		a, ok := p[name]
+		if !ok {
+			return fmt.Errorf("gpt2: tensor %s is missing; is config.json from another model?", name)
+		}
+		if !equalShape(a.Shape, want[name]) {
+			return fmt.Errorf("gpt2: %s is %v, config wants %v; is config.json from another model, or the tensor transposed?", name, a.Shape, want[name])
+		}
+		if i := a.firstNonFinite(); i >= 0 {
+			return fmt.Errorf("gpt2: %s has a value that is not finite at index %d of %v; the file is damaged or training diverged", name, i, a.Shape)
+		}
+	}
+	for name := range p {
+		if _, ok := want[name]; !ok {
+			return fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model?", name, p[name].Shape)
+		}
+	}
+	return nil
+}
+
+// InitParams draws the weights of an untrained model: N(0, std) with std 0.02 for
+// the embeddings, width-scaled for the matrices that read the residual stream,
+// and 1/sqrt(2·layers) smaller for those that write to it, as GPT-2 does. The
+// same seed gives the same weights.
+func InitParams(c Config, seed uint64) Params {
+	p := Params{}
+	shapes := WeightShapes(c)
+	for _, name := range sortedNames(shapes) {
+		shape := shapes[name]
+		a := NewArray(shape, false)
+		std := 0.0
+		switch {
+		case strings.HasSuffix(name, "c_attn.weight"), strings.HasSuffix(name, "c_fc.weight"):
+			std = 0.02 * math.Sqrt(768/float64(c.DModel))
+		case strings.HasSuffix(name, "c_proj.weight"):
+			std = 0.02 * math.Sqrt(768/float64(c.DModel)) / math.Sqrt(2*float64(c.Layers))
+		case name == "wte.weight", name == "wpe.weight", name == "lm_head.weight":
+			std = 0.02
+		}
+		if std > 0 {
+			r := rand.New(rand.NewPCG(seed, hashName(name)))
+			for i := range a.F32 {
+				a.F32[i] = float32(r.NormFloat64() * std)
+			}
+		} else if strings.Contains(name, "ln_") && strings.HasSuffix(name, ".weight") {
+			for i := range a.F32 {
+				a.F32[i] = 1
+			}
+		}
+		p[name] = a
+	}
+	return p
+}
+
+func hashName(s string) uint64 {
+	h := sha256.Sum256([]byte(s))
+	var v uint64
+	for _, b := range h[:8] {
+		v = v<<8 | uint64(b)
+	}
+	return v
+}
+
+// checkpoint is the open weight files of one directory.
+type checkpoint struct {
+	files map[string]*safetensors.File // tensor name as stored -> file
+	open  []*safetensors.File
+	paths []string
+}
+
+func (c *checkpoint) Close() {
+	for _, f := range c.open {
+		_ = f.Close()
+	}
+}
+
+// openCheckpoint opens model.safetensors, or the shards of its index.
+func openCheckpoint(dir string) (*checkpoint, error) {
+	single := filepath.Join(dir, "model.safetensors")
+	paths := []string{single}
+	index := filepath.Join(dir, "model.safetensors.index.json")
+	if _, err := os.Stat(single); os.IsNotExist(err) {
+		data, err := os.ReadFile(index)
+		if err != nil {
+			return nil, fmt.Errorf("gpt2: load %s: neither model.safetensors nor model.safetensors.index.json; is it a Hugging Face model directory?", filepath.Base(dir))
+		}
+		var idx struct {
+			WeightMap map[string]string `json:"weight_map"`
+		}
+		if err := json.Unmarshal(data, &idx); err != nil {
+			return nil, fmt.Errorf("gpt2: load %s: index: %w", filepath.Base(dir), err)
+		}
+		seen := map[string]bool{}
+		paths = nil
+		for _, file := range idx.WeightMap {
+			if file != filepath.Base(file) || file == "" || file == ".." {
+				return nil, fmt.Errorf("gpt2: load %s: the index names %q, which is not a file of this directory", filepath.Base(dir), file)
+			}
+			if !seen[file] {
+				seen[file] = true
+				paths = append(paths, filepath.Join(dir, file))
+			}
+		}
+		sort.Strings(paths)
+	}
+	c := &checkpoint{files: map[string]*safetensors.File{}, paths: paths}
+	for _, p := range paths {
+		f, err := safetensors.Open(p)
+		if err != nil {
+			c.Close()
+			return nil, fmt.Errorf("gpt2: load %s: %w", filepath.Base(dir), err)
+		}
+		c.open = append(c.open, f)
+		for _, n := range f.Names() {
+			if c.files[n] != nil {
+				c.Close()
+				return nil, fmt.Errorf("gpt2: load %s: tensor %s is in two shards", filepath.Base(dir), n)
+			}
+			c.files[n] = f
+		}
+	}
+	return c, nil
+}
+
+// ReadParams reads the weights from the open files, in float32 or float64. It
+// takes prefixed and bare names, skips the mask buffers of old checkpoints, and
+// a stored head when the embeddings are tied.
+func readParams(files map[string]*safetensors.File, c Config, double bool) (Params, error) {
+	want := WeightShapes(c)
+	p := Params{}
+	for stored, f := range files {
+		name := strings.TrimPrefix(stored, "transformer.")
+		if strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") {
+			continue
+		}
+		if name == "lm_head.weight" && c.TieEmbeddings {
+			continue
+		}
+		info, _ := f.Info(stored)
+		shape, ok := want[name]
+		if !ok {
+			return nil, fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model?", stored, info.Shape)
+		}
+		if !equalShape(info.Shape, shape) {
+			hint := "is config.json from another model?"
+			if len(shape) == 2 && equalShape(info.Shape, []int{shape[1], shape[0]}) {
+				hint = "the tensor is transposed: GPT-2 stores c_attn, c_fc and c_proj as [in, out]"
+			}
+			return nil, fmt.Errorf("gpt2: %s is %v, config wants %v; %s", stored, info.Shape, shape, hint)
+		}
+		a := Array{Shape: append([]int{}, shape...)}
+		var err error
+		if double {
+			a.F64, err = f.Float64(stored)
+		} else {
+			a.F32, err = f.Float32(stored)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("gpt2: %w", err)
+		}
+		p[name] = a
+	}
+	return p, p.Check(c)
+}
+
+// hashFiles is the SHA-256 over the contents of the files in order.
+func hashFiles(paths []string) (string, error) {
+	h := sha256.New()
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		_ = f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// tensors returns the weights for writing, with the prefix of Hugging Face.
+func (p Params) tensors() []safetensors.Tensor {
+	var list []safetensors.Tensor
+	for _, name := range sortedNames(p) {
+		a := p[name]
+		stored := "transformer." + name
+		if name == "lm_head.weight" {
+			stored = name
+		}
+		if a.F64 != nil {
+			list = append(list, safetensors.F64(stored, a.Shape, a.F64))
+		} else {
+			list = append(list, safetensors.F32(stored, a.Shape, a.F32))
+		}
+	}
+	return list
+}
+
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func equalShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func hashBytes(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
