@@ -3,8 +3,6 @@ package gpt2
 import (
 	"fmt"
 
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 )
@@ -15,9 +13,7 @@ import (
 // nothing. Weights are read from the scope; their type decides that of the
 // computation. Token ids must have been checked: Gather clamps bad ones.
 func Forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook) (logits *Node) {
-	pos := tokens.Shape().Dimensions[1]
-	positions := Iota(tokens.Graph(), shapes.Make(dtypes.Int32, pos), 0)
-	return ForwardAt(scope, cfg, tokens, positions, hook)
+	return ForwardAt(scope, cfg, tokens, positionsOf(tokens), hook)
 }
 
 // ForwardAt is Forward for tokens that stand at the given absolute positions

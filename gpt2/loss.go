@@ -38,6 +38,6 @@ func trainGraph(cfg Config, adam optim.Adam, vars []*model.Variable) func(*model
 // pos] under a program: [batch, pos-1].
 func lossGraph(cfg Config, p Program) func(*model.Scope, []*Node) *Node {
 	return func(scope *model.Scope, in []*Node) *Node {
-		return NextTokenLoss(Forward(scope, cfg, in[0], p.hook(in[1:])), in[0])
+		return NextTokenLoss(Forward(scope, cfg, in[0], p.hook(positionsOf(in[0]), in[1:])), in[0])
 	}
 }

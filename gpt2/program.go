@@ -11,19 +11,25 @@ import (
 )
 
 // Program describes what a forward pass does beyond computing: a hook built from
-// extra inputs. Key tells programs of one model apart: equal keys must mean equal
-// hooks. The zero Program is the plain model.
+// the absolute positions [pos] of the tokens of this pass and from extra inputs.
+// Key tells programs of one model apart: equal keys must mean equal hooks. The
+// zero Program is the plain model.
 type Program struct {
 	Key    string
 	Inputs []*tensors.Tensor
-	Hook   func(inputs []*Node) Hook
+	Hook   func(positions *Node, inputs []*Node) Hook
 }
 
-func (p Program) hook(inputs []*Node) Hook {
+func (p Program) hook(positions *Node, inputs []*Node) Hook {
 	if p.Hook == nil {
 		return nil
 	}
-	return p.Hook(inputs)
+	return p.Hook(positions, inputs)
+}
+
+// positionsOf are the positions of a pass that starts at 0.
+func positionsOf(tokens *Node) *Node {
+	return Iota(tokens.Graph(), shapes.Make(dtypes.Int32, tokens.Shape().Dimensions[1]), 0)
 }
 
 // cacheGraph returns the [graph] function that runs the program on inputs
@@ -31,7 +37,7 @@ func (p Program) hook(inputs []*Node) Hook {
 func cacheGraph(cfg Config, p Program, names []HookName) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		seen := map[HookName]*Node{}
-		logits := Forward(scope, cfg, in[0], Chain(p.hook(in[1:]), Record(seen)))
+		logits := Forward(scope, cfg, in[0], Chain(p.hook(positionsOf(in[0]), in[1:]), Record(seen)))
 		out := []*Node{logits}
 		for _, n := range names {
 			x, ok := seen[n]
@@ -67,7 +73,7 @@ func stepGraph(cfg Config, p Program) func(*model.Scope, []*Node) []*Node {
 			updated[i] = writeKeys(old, x, positions)
 			return updated[i]
 		}
-		x, pass := forwardBlocks(scope, cfg, tokens, positions, Chain(p.hook(in[4:]), keep))
+		x, pass := forwardBlocks(scope, cfg, tokens, positions, Chain(p.hook(positions, in[4:]), keep))
 		x = Gather(Reshape(x, -1, cfg.DModel), InsertAxes(last, -1)) // [1, d_model]
 		logits := pass.unembed(pass.finalNorm(InsertAxes(x, 0)))
 		return []*Node{Reshape(logits, cfg.DVocab), Concatenate(updated, 0)}

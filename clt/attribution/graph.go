@@ -53,6 +53,7 @@ type Settings struct {
 	Layers      int     `json:"layers"`           // layers of the model
 	NodeCut     float64 `json:"node_threshold,omitempty"`
 	EdgeCut     float64 `json:"edge_threshold,omitempty"`
+	Folded      bool    `json:"folded,omitempty"` // pruned weights were added to error nodes, so rows still sum
 	// RowIdentity is the largest |row sum - target value| / max(1, |value|) over
 	// all targets: the graph's proof. Negative when it cannot be had (no bias node).
 	RowIdentity float64 `json:"row_identity_max_error"`

@@ -1,6 +1,9 @@
 package attribution
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Kind says what a node stands for.
 type Kind uint8
@@ -59,5 +62,24 @@ type Node struct {
 	Activation    float64 // features: activation on this prompt; otherwise 0
 	Preactivation float64 // features: pre-activation; logits: logit minus mean logit; otherwise 0
 	Prob          float64 // logits: probability, the weight of the target; otherwise 0
+	Cumulative    float64 // share of all influence gathered when pruning, by rank, reaches this node: 0-1, small is important; 0 if never ranked
 	Label         string  // logits: the target's text; features: a label, if one is known
+}
+
+// IsTarget says whether a node of this kind has incoming edges: only features
+// and logits do, all other rows of the weights are empty.
+func (k Kind) IsTarget() bool { return k == Feature || k == Logit }
+
+// IsInput says whether a node of this kind is part of the prompt: what the
+// replacement score counts as explained. The bias is no input and no error.
+func (k Kind) IsInput() bool { return k == Token || k == Position }
+
+// compareIDs gives the storage order of two nodes of equal probability:
+// kind first, then layer, position and index.
+func compareIDs(a, b ID) int {
+	return cmp.Or(
+		cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Layer, b.Layer),
+		cmp.Compare(a.Pos, b.Pos),
+		cmp.Compare(a.Index, b.Index))
 }

@@ -1,0 +1,60 @@
+# Two commands: make demo, make test. Everything they need is set up inside the clone, once.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+NOTEBOOKS = $(wildcard notebooks/*.ipynb tutorials/*.ipynb)
+PYTHON := .venv/bin/python
+export GOEXPERIMENT ?= simd
+
+.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench setup-cuda clean clean-kernels
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+
+setup: ## everything for notebooks, in .venv and bin
+	@scripts/setup.sh lab
+
+demo: ## set up, run notebooks/quickstart.ipynb, write out/quickstart.html
+	@scripts/demo.sh
+
+lab: ## open JupyterLab with the kernel ready (LAB_FLAGS=--no-browser for a remote machine)
+	@scripts/setup.sh lab
+	@scripts/lab.sh $(LAB_FLAGS)
+
+build: ## bin/clt; needs only Go
+	@scripts/build.sh
+
+check: ## the one-minute part of the tests
+	@scripts/check.sh
+
+test: ## every test
+	@scripts/test.sh
+
+pocket: build ## train the pocket model and its transcoders again, from their seeds
+	@scripts/pocket.sh
+
+notebooks: ## execute all notebooks and save their outputs
+	@scripts/setup.sh demo
+	@$(PYTHON) scripts/notebook.py run --in-place $(NOTEBOOKS)
+
+reports: ## a self-contained page for each notebook, in out
+	@scripts/setup.sh demo
+	@$(PYTHON) scripts/notebook.py report $(NOTEBOOKS)
+
+trust: ## mark all notebooks as trusted, so that JupyterLab shows the interactive pictures
+	@source scripts/env.sh && "$$venv/bin/jupyter-trust" $(NOTEBOOKS)
+
+golden: ## write the golden files of the tests again; read the diff
+	@scripts/golden.sh
+
+bench: build ## time everything
+	@bin/clt bench
+
+setup-cuda: ## the CUDA plugin and its libraries (several GB)
+	@scripts/setup.sh lab cuda
+
+clean: ## what was built; the downloads stay (rm -rf .venv for those)
+	rm -rf bin out
+
+clean-kernels: ## what killed kernels left in the temporary folder, when older than a day
+	find "$${TMPDIR:-/tmp}" -maxdepth 1 -user "$$(id -u)" -name 'gonb_*' -mtime +1 -exec rm -rf {} +

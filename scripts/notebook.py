@@ -1,0 +1,167 @@
+"""Runs notebooks and writes reports; used by make demo, notebooks and reports, and by clt nb and clt report.
+
+notebook.py run [--in-place] [--report] [--kernel NAME] NOTEBOOK...   execute; copies go to out/nb
+notebook.py report [-o FILE] NOTEBOOK...                              one self-contained page each, outputs as saved
+"""
+import argparse
+import os
+import pathlib
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT / "notebooks" / "templates"
+OUT = ROOT / "out"
+FINDINGS = ("finding", "proof", "check", "checks")  # kinds of output that make demo repeats
+
+
+def execute(path, kernel):
+    """Executes a notebook in its own folder; returns it and the seconds of each code cell."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    nb = nbformat.read(path, as_version=4)
+    started, seconds = {}, []
+    client = NotebookClient(nb, timeout=900, startup_timeout=120, kernel_name=kernel,
+                            resources={"metadata": {"path": str(path.parent)}})
+
+    def begin(cell, cell_index):
+        started[cell_index] = time.monotonic()
+
+    def end(cell, cell_index, execute_reply):
+        took = time.monotonic() - started[cell_index]
+        seconds.append((first_line(cell.source), took))
+        print(f"  {took:6.1f} s  {seconds[-1][0]}", flush=True)
+
+    client.on_cell_execute, client.on_cell_executed = begin, end
+    client.execute()
+    return nb, seconds
+
+
+def first_line(source):
+    """The line that says what a cell does: the first that is neither import nor %%."""
+    skip = ("import", "%%", "%", ")", '"', "//go:")
+    for line in source.splitlines():
+        line = line.strip()
+        if line and not line.startswith(skip):
+            return line[:70]
+    return source.strip().splitlines()[0][:70] if source.strip() else "(empty)"
+
+
+def normalise(nb):
+    """Drops what differs between two runs of the same notebook, so that diffs show results only."""
+    for cell in nb.cells:
+        for key in ("execution", "collapsed", "ExecuteTime"):
+            cell.metadata.pop(key, None)
+    nb.metadata.pop("widgets", None)
+    nb.metadata["language_info"] = {"name": "go", "file_extension": ".go", "mimetype": "text/x-go"}
+    nb.metadata["kernelspec"] = {"name": "gonb", "display_name": "Go (gonb)", "language": "go"}
+
+
+def write(nb, path):
+    """Writes whole or not at all: one-space indent, sorted keys, newline at the end."""
+    import nbformat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = path.with_name(f".{path.name}.{os.getpid()}")
+    tmp.write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
+    os.replace(tmp, path)
+
+
+def report(nb, name, target):
+    """Writes the notebook, outputs as they are, as one page that needs nothing else."""
+    from nbconvert import HTMLExporter
+
+    sys.path.insert(0, str(TEMPLATES))
+    import page
+
+    exporter = HTMLExporter(template_name="clt", extra_template_basedirs=[str(TEMPLATES)],
+                            preprocessors=[page.MathML, page.Outline])
+    body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tmp = target.with_name(f".{target.name}.{os.getpid()}")
+    tmp.write_text(body, encoding="utf-8")
+    os.replace(tmp, target)
+    return len(body.encode())
+
+
+def found(nb):
+    """Plain text of the outputs that state a result; of the last output if none says that it does."""
+    texts, last = [], ""
+    for cell in nb.cells:
+        for out in cell.get("outputs", []):
+            text = out.get("text") or out.get("data", {}).get("text/plain") or ""
+            text = "".join(text).strip()
+            if not text:
+                continue
+            last = text
+            if out.get("metadata", {}).get("clt", {}).get("kind") in FINDINGS:
+                texts.append(text)
+    return texts or ([last] if last else [])
+
+
+def shown(path):
+    try:
+        return str(path.resolve().relative_to(pathlib.Path.cwd().resolve()))
+    except ValueError:
+        return str(path)
+
+
+def run_command(args):
+    for path in args.notebooks:
+        print(f"{shown(path)}:", flush=True)
+        begin = time.monotonic()
+        try:
+            nb, seconds = execute(path.resolve(), args.kernel)
+        except Exception as err:  # the cell that failed has been named by nbclient
+            text = str(err).strip().splitlines()
+            sys.exit(f"notebook: {shown(path)}: {text[-1] if text else type(err).__name__}")
+        total = time.monotonic() - begin
+        normalise(nb)
+        target = path if args.in_place else OUT / "nb" / path.name
+        write(nb, target)
+        print(f"  {total:6.1f} s  in all, {total - sum(s for _, s in seconds):.1f} s of it to start and stop the kernel")
+        for text in found(nb):
+            print("found:", text.replace("\n", "\n       "))
+        if args.report:
+            page = OUT / (path.stem + ".html")
+            print(f"report: {shown(page)} ({report(nb, path.stem, page) / 1024:.0f} KiB)")
+
+
+def report_command(args):
+    import nbformat
+
+    if args.output and len(args.notebooks) > 1:
+        sys.exit("notebook: -o takes one notebook; leave it out to write to out/")
+    for path in args.notebooks:
+        nb = nbformat.read(path, as_version=4)
+        page = args.output or OUT / (path.stem + ".html")
+        print(f"report: {shown(page)} ({report(nb, path.stem, page) / 1024:.0f} KiB)")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="notebook.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run")
+    run.add_argument("--in-place", action="store_true", help="save the outputs in the notebook itself")
+    run.add_argument("--report", action="store_true", help="also write out/NAME.html")
+    run.add_argument("--kernel", default="gonb")
+    run.set_defaults(command=run_command)
+    rep = commands.add_parser("report")
+    rep.add_argument("-o", dest="output", type=pathlib.Path)
+    rep.set_defaults(command=report_command)
+    for p in (run, rep):
+        p.add_argument("notebooks", nargs="+", type=pathlib.Path)
+    args = parser.parse_args()
+    for path in args.notebooks:
+        if not path.is_file():
+            sys.exit(f"notebook: {path} does not exist")
+    os.environ.setdefault("CLT_GONB_FLAGS", "-raw_error")
+    for key, sub in (("CONFIG", "config"), ("DATA", "data"), ("RUNTIME", "runtime")):
+        os.environ.setdefault(f"JUPYTER_{key}_DIR", str(ROOT / ".venv" / "clt" / "jupyter" / sub))
+    args.command(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Every test: Go with and without SIMD and XLA, kernels, notebooks, browser.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+. "$root/scripts/steps.sh"
+cd "$root"
+tags=$(build_tags)
+
+without_simd() { CLT_GOEXPERIMENT= GOEXPERIMENT= go build -o /dev/null ./...; }
+without_xla() { CGO_ENABLED=0 go vet -tags noxla ./... && CGO_ENABLED=0 go build -tags noxla -o /dev/null ./...; }
+notebook_tests() {
+	CLT_GONB_FLAGS=-raw_error "$venv/bin/python" -m pytest -q -p no:cacheprovider --nbmake --nbmake-timeout=300 --nbmake-kernel=gonb "$@"
+}
+python_tests() { CLT_GONB_FLAGS=-raw_error "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider tests; }
+
+step set-up scripts/setup.sh test
+step gofmt check_format
+step vet go vet $tags ./...
+staticcheck_step
+step "go test" go test -timeout 40m $tags ./...
+step "build without SIMD" without_simd
+step "build without cgo and XLA" without_xla
+
+shopt -s nullglob
+notebooks=(notebooks/*.ipynb tutorials/*.ipynb)
+if [ ${#notebooks[@]} = 0 ]; then
+	skip notebooks "there are none"
+else
+	step notebooks notebook_tests "${notebooks[@]}"
+fi
+scripts/browser.sh || true
+step "kernel, report and browser tests" python_tests
+finish
