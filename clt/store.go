@@ -1,0 +1,147 @@
+package clt
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+)
+
+// Names of files in a transcoder's folder. The tensors and config.yaml are laid
+// out as circuit-tracer has them; clt.json holds what that layout cannot.
+const (
+	sidecarFile = "clt.json"
+	yamlFile    = "config.yaml"
+	sidecarForm = "clt/1"
+)
+
+// sidecar is clt.json.
+type sidecar struct {
+	Format string `json:"format"`
+	Config Config `json:"config"`
+	Info   Info   `json:"info"`
+}
+
+// Save writes the transcoder into a folder of its own, whole or not at all:
+//
+//	CLT:  W_enc_i.safetensors (W_enc_i, b_enc_i, b_dec_i, threshold_i), W_dec_i.safetensors [features, targets, d_model]
+//	PLT:  layer_i.safetensors (W_enc, W_dec, b_enc, b_dec, activation_function.threshold, W_skip transposed)
+//
+// with config.yaml and clt.json. A batchtopk transcoder is stored with its fixed
+// threshold, so that other readers see a JumpReLU. The same transcoder gives the
+// same bytes. An existing folder is replaced if it holds a transcoder and
+// nothing else.
+func (t *Transcoder) Save(dir string) error {
+	if err := t.Validate(); err != nil {
+		return fmt.Errorf("%w (not saved to %s)", err, dir)
+	}
+	if err := checkFolder(dir); err != nil {
+		return err
+	}
+	return atomicfile.WriteDir(dir, func(tmp string) error {
+		for l := range t.Layers {
+			for name, list := range t.layerFiles(l) {
+				if err := safetensors.WriteFile(filepath.Join(tmp, name), nil, list...); err != nil {
+					return fmt.Errorf("clt: save %s: %w", dir, err)
+				}
+			}
+		}
+		side, err := json.MarshalIndent(sidecar{sidecarForm, t.Config, t.Info}, "", "  ")
+		if err != nil {
+			return fmt.Errorf("clt: save %s: %w", dir, err)
+		}
+		if err := atomicfile.Write(filepath.Join(tmp, sidecarFile), append(side, '\n')); err != nil {
+			return err
+		}
+		return atomicfile.Write(filepath.Join(tmp, yamlFile), []byte(t.yaml()))
+	})
+}
+
+// layerFiles lists the tensors of one layer by file name.
+func (t *Transcoder) layerFiles(l int) map[string][]safetensors.Tensor {
+	n, d := t.Features, t.DModel
+	if t.PerLayer {
+		list := []safetensors.Tensor{
+			safetensors.F32("W_enc", []int{n, d}, t.WEnc[l]), safetensors.F32("b_enc", []int{n}, t.BEnc[l]),
+			safetensors.F32("W_dec", []int{n, d}, t.WDec[l]), safetensors.F32("b_dec", []int{d}, t.BDec[l]),
+		}
+		if t.HasThreshold() {
+			list = append(list, safetensors.F32("activation_function.threshold", []int{n}, t.Threshold[l]))
+		}
+		if t.Skip {
+			list = append(list, safetensors.F32("W_skip", []int{d, d}, transposed(t.WSkip[l], d, d)))
+		}
+		return map[string][]safetensors.Tensor{fmt.Sprintf("layer_%d.safetensors", l): list}
+	}
+	files := map[string][]safetensors.Tensor{}
+	for _, w := range t.weights() {
+		if w.layer == l {
+			file := fmt.Sprintf("W_enc_%d.safetensors", l)
+			if strings.HasPrefix(w.name, "W_dec") {
+				file = w.name + ".safetensors"
+			}
+			files[file] = append(files[file], safetensors.F32(w.name, w.shape, (*w.slot)[l]))
+		}
+	}
+	return files
+}
+
+// transposed returns the transpose of a [rows, cols] matrix.
+func transposed(m []float32, rows, cols int) []float32 {
+	out := make([]float32, len(m))
+	for i := range rows {
+		for j := range cols {
+			out[j*rows+i] = m[i*cols+j]
+		}
+	}
+	return out
+}
+
+func (t *Transcoder) yaml() string {
+	y := flatYAML{map[string]string{
+		"model_name": t.Model, "model_kind": "cross_layer_transcoder",
+		"feature_input_hook": string(t.Read), "feature_output_hook": string(gpt2.MLPOut), "scan": "clt",
+	}, map[string][]string{}}
+	if t.PerLayer {
+		y.scalars["model_kind"], y.scalars["scan"] = "transcoder_set", "plt"
+		for l := range t.Layers {
+			y.lists["transcoders"] = append(y.lists["transcoders"], fmt.Sprintf("layer_%d.safetensors", l))
+		}
+	}
+	if t.Model != "" {
+		y.scalars["scan"] = t.Model + "-" + y.scalars["scan"]
+	}
+	if t.Activation == ActReLU || t.Activation == ActTopK {
+		y.scalars["activation"] = t.Activation
+	}
+	if t.Activation == ActTopK {
+		y.scalars["k"] = strconv.Itoa(t.K)
+	}
+	return y.format([]string{"model_name", "model_kind", "feature_input_hook", "feature_output_hook", "scan", "activation", "k"})
+}
+
+// checkFolder refuses to replace a folder that holds anything but a transcoder.
+func checkFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("clt: save %s: %w; name a folder", dir, err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		ours := name == sidecarFile || name == yamlFile || strings.HasSuffix(name, ".safetensors") &&
+			(strings.HasPrefix(name, "W_enc_") || strings.HasPrefix(name, "W_dec_") || strings.HasPrefix(name, "layer_"))
+		if !ours {
+			return fmt.Errorf("clt: save %s: the folder holds %s, which is not part of a transcoder; choose an empty folder", dir, name)
+		}
+	}
+	return nil
+}
