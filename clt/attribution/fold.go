@@ -1,0 +1,150 @@
+package attribution
+
+import (
+	"slices"
+)
+
+// Fold drops the features whose mask is not set and adds their weights to the
+// error node of the same layer and position, which is made if it is missing:
+// what is not shown counts as unexplained. Signed row sums do not change. Nodes
+// of other kinds stay, unless no weight is left in their column; tokens and
+// logits always stay. The score of a folded graph is the score of the pruned one.
+func (g *Graph) Fold(keep []bool) (*Graph, error) {
+	return g.fold(keep, nil)
+}
+
+// FoldPruned is Fold on the features that a pruning keeps, and also moves the
+// weight of each dropped edge of a kept feature to that feature's error node.
+// Edges of other sources all stay, so every row of the result still sums to
+// its target's value.
+func (g *Graph) FoldPruned(k *Kept) (*Graph, error) {
+	out, err := g.fold(k.NodeMask, k.Edges)
+	if err != nil {
+		return nil, err
+	}
+	cumulative := make(map[ID]float64, len(g.Nodes))
+	for i, c := range k.Cumulative {
+		cumulative[g.Nodes[i].ID] = c
+	}
+	for i := range out.Nodes {
+		out.Nodes[i].Cumulative = cumulative[out.Nodes[i].ID]
+	}
+	return out, nil
+}
+
+// fold builds the folded graph; edges, if not nil, lists the feature edges that
+// may stay as (target, source), ascending by target.
+func (g *Graph) fold(keep []bool, edges [][2]int) (*Graph, error) {
+	if err := g.checkMask(keep); err != nil {
+		return nil, err
+	}
+	nodes, place, errorAt := g.foldedNodes(keep)
+	out := *g
+	out.Tokens, out.IDs = slices.Clone(g.Tokens), slices.Clone(g.IDs)
+	out.Nodes, out.Weights = nodes, NewMatrix(len(nodes), g.Weights.Double())
+	out.Settings.Folded = true
+	row, stays := make([]float64, len(nodes)), make([]bool, len(g.Nodes))
+	for t := range g.Nodes {
+		mine := edges
+		for len(mine) > 0 && mine[0][0] == t {
+			mine = mine[1:]
+		}
+		mine, edges = edges[:len(edges)-len(mine)], mine
+		if place[t] < 0 || !g.Nodes[t].Kind.IsTarget() {
+			continue
+		}
+		copy(stays, keep)
+		if edges != nil {
+			clear(stays)
+			for _, e := range mine {
+				stays[e[1]] = true
+			}
+		}
+		g.foldRow(row, t, stays, place, errorAt)
+		for s, w := range row {
+			if w != 0 {
+				out.Weights.Set(place[t], s, w)
+			}
+		}
+	}
+	return out.withoutEmptySources()
+}
+
+// foldRow sums row t in the new numbering.
+func (g *Graph) foldRow(row []float64, t int, stays []bool, place []int, errorAt map[ID]int) {
+	clear(row)
+	for s := range g.Nodes {
+		w := g.Weight(t, s)
+		if w == 0 {
+			continue
+		}
+		to := place[s]
+		if id := g.Nodes[s].ID; id.Kind == Feature && !stays[s] {
+			to = errorAt[ID{Kind: Error, Layer: id.Layer, Pos: id.Pos}]
+		}
+		row[to] += w
+	}
+}
+
+// foldedNodes lists the nodes of the folded graph: kept features, errors of
+// every place of a feature or error, the rest. place maps old numbers to new
+// ones, errorAt finds errors.
+func (g *Graph) foldedNodes(keep []bool) (nodes []Node, place []int, errorAt map[ID]int) {
+	errorAt = map[ID]int{}
+	var errors, rest []Node
+	for i, n := range g.Nodes {
+		switch n.Kind {
+		case Feature:
+			if keep[i] {
+				nodes = append(nodes, n)
+			}
+			id := ID{Kind: Error, Layer: n.Layer, Pos: n.Pos}
+			if _, have := errorAt[id]; !have {
+				errorAt[id] = 0
+				errors = append(errors, Node{ID: id})
+			}
+		case Error:
+			if _, have := errorAt[n.ID]; !have {
+				errorAt[n.ID] = 0
+				errors = append(errors, n)
+			}
+		default:
+			rest = append(rest, n)
+		}
+	}
+	slices.SortStableFunc(errors, func(a, b Node) int { return compareIDs(a.ID, b.ID) })
+	nodes = append(append(nodes, errors...), rest...)
+	index := make(map[ID]int, len(nodes))
+	for i, n := range nodes {
+		index[n.ID] = i
+	}
+	for id := range errorAt {
+		errorAt[id] = index[id]
+	}
+	place = make([]int, len(g.Nodes))
+	for i, n := range g.Nodes {
+		place[i] = -1
+		if at, have := index[n.ID]; have {
+			place[i] = at
+		}
+	}
+	return nodes, place, errorAt
+}
+
+// withoutEmptySources drops errors, positions and biases that feed nothing.
+func (g *Graph) withoutEmptySources() (*Graph, error) {
+	used := make([]bool, len(g.Nodes))
+	for i := range g.Nodes {
+		kind := g.Nodes[i].Kind
+		used[i] = kind.IsTarget() || kind == Token
+	}
+	for t := range g.Nodes {
+		if !g.Nodes[t].Kind.IsTarget() {
+			continue
+		}
+		for s := range g.Nodes {
+			used[s] = used[s] || g.Weight(t, s) != 0
+		}
+	}
+	return g.Sub(used)
+}
