@@ -133,10 +133,8 @@ cells_inputs() {
 		"$go_version" $(caches)
 }
 clt_inputs() {
-	local exe=none
-	[ -x bin/clt ] && exe=there
 	echo $(sources cmd clt gpt2 viz internal notebooks) $(find gpt2/pocket -type f 2>/dev/null | digest) \
-		$(cat go.mod go.sum | digest) "$go_version" "$(build_tags)" $exe
+		$(cat go.mod go.sum | digest) "$go_version" "$(build_tags)"
 }
 
 # warm_cells builds one cell as GoNB will, with the network on: go.work loads the unpruned module graph, which needs go.mod
@@ -182,8 +180,12 @@ install_plugin() {
 
 # plugin_path prints the plugin's path relative to the virtual environment.
 plugin_path() {
-	(cd "$venv" && ls -d lib/python3*/site-packages/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so \
-		lib/python3*/site-packages/xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so 2>/dev/null | head -n 1 | grep .)
+	local p
+	for p in "$venv"/lib/python3*/site-packages/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so \
+		"$venv"/lib/python3*/site-packages/xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so; do
+		[ ! -f "$p" ] || { echo "${p#"$venv"/}" && return; }
+	done
+	return 1
 }
 
 install_cuda() {

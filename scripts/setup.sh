@@ -29,6 +29,7 @@ want test && phase staticcheck "$(cat tools/go.mod tools/go.sum | digest) $go_ve
 want lab && [ -z "${CLT_NO_GOPLS:-}" ] &&
 	phase gopls "$(cat tools/gopls/go.mod tools/gopls/go.sum | digest) $go_version" build_gopls
 phase cells "$(cells_inputs)" warm_cells
+[ -x bin/clt ] || rm -f "$state/stamps/clt"
 phase clt "$(clt_inputs)" scripts/build.sh
 
 wait_python
