@@ -43,3 +43,20 @@ func samples() Output {
 		Warn("error share", "34 % of the target's input is error"),
 	)
 }
+
+func TestDumpGraph(t *testing.T) {
+	if *dumpDir == "" {
+		return
+	}
+	full := planted(1, 12, 1.5)
+	for name, cut := range map[string][2]float64{"s": {0.62, 0.9}, "m": {0.8, 0.98}} {
+		g := pruned(t, full, cut[0], cut[1])
+		o, err := Graph(g, GraphOptions{Full: full})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d of %d nodes, html %d bytes", name, len(g.Nodes), len(full.Nodes), len(o.HTML))
+		os.WriteFile(*dumpDir+"/graph-"+name+".html", []byte(`<!doctype html><meta charset="utf-8"><body style="background:#eee;margin:8px">`+o.HTML), 0o644)
+		os.WriteFile(*dumpDir+"/graph-"+name+".txt", []byte(o.Plain+"\n\n"+o.Markdown), 0o644)
+	}
+}

@@ -1,0 +1,118 @@
+package viz
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+)
+
+const maxSpots = 200
+
+// scores are the replacement and completeness scores of the whole graph; false
+// where only a pruned graph is at hand, whose own score would flatter.
+func (v *view) scores() ([]string, bool) {
+	sc := attribution.Score{Replacement: math.NaN()}
+	switch s := v.full.Settings; {
+	case v.o.Score != nil:
+		sc = *v.o.Score
+	case s.NodeCut == 0 && s.EdgeCut == 0:
+		sc = v.full.Score()
+	}
+	if math.IsNaN(sc.Replacement) {
+		return nil, false
+	}
+	return []string{"replacement " + num(sc.Replacement), "completeness " + num(sc.Completeness)}, true
+}
+
+// output is the card of a graph.
+func (v *view) output() (Output, error) {
+	paths := v.paths(5)
+	title := v.o.Title
+	if title == "" {
+		title = "Attribution graph: " + plainText(v.g.Tokens)
+	}
+	c := card{kind: "graph", title: cut(title, 160), finding: v.finding(paths)}
+	facts := v.facts()
+	c.lines = []string{v.checkLine(facts)}
+	if s := v.leftOut(); s != "" {
+		c.lines = append(c.lines, esc(s))
+	}
+	c.body = figure(v.W, img(v.svg(lightTheme), v.alt(), v.W, v.H)+v.spots())
+	if len(paths) > 0 {
+		c.details = append(c.details, v.foldPaths(paths))
+	}
+	head, rows := v.table(20)
+	c.details = append(c.details, fold(fmt.Sprintf("Data: the %d most influential nodes", len(rows)),
+		htmlTable("Nodes by influence on the targets", false, head, rows)))
+	c.markdown = v.markdown(title, c.finding, facts, paths, head, rows)
+	c.plain = plainTable(title+"\n"+c.finding+"\n"+strings.Join(facts, " · "), head, rows)
+	return c.output(), nil
+}
+
+// checkLine is the facts in HTML, the first coloured by whether it holds.
+func (v *view) checkLine(facts []string) string {
+	var parts []string
+	for i, f := range facts {
+		h := esc(f)
+		if i == 0 && strings.HasPrefix(f, "✓") {
+			h = `<b style="color:` + lightTheme.OK + `">` + h + `</b>`
+		} else if i == 0 && strings.HasPrefix(f, "✗") {
+			h = `<b style="color:` + lightTheme.Fail + `">` + h + `</b>`
+		}
+		parts = append(parts, h)
+	}
+	return strings.Join(parts, " · ")
+}
+
+// spots are the hover texts of the static picture: the most influential nodes
+// and all targets, at most 200.
+func (v *view) spots() string {
+	var b strings.Builder
+	n := 0
+	add := func(i int) {
+		if n >= maxSpots || !v.byDefault(i) {
+			return
+		}
+		n++
+		d := &v.nodes[i]
+		w := math.Max(d.w, 2*d.r+2)
+		b.WriteString(spot(v.hover(i), d.x-w/2, d.y-d.r-1, w, 2*d.r+2, v.W, v.H))
+	}
+	for i, d := range v.nodes {
+		if d.Kind == attribution.Logit {
+			add(i)
+		}
+	}
+	for _, i := range v.ranking() {
+		add(i)
+	}
+	return b.String()
+}
+
+func (v *view) foldPaths(paths []path) string {
+	sum := 0.0
+	var b strings.Builder
+	b.WriteString(`<ol style="margin:4px 0 4px 20px;padding:0">`)
+	for _, p := range paths {
+		sum += math.Abs(p.share)
+		b.WriteString(`<li><bdi>` + esc(v.pathText(p)) + `</bdi> <span style="font-family:` + mono + `">` + share(p.share) + `</span></li>`)
+	}
+	b.WriteString("</ol>")
+	return fold(fmt.Sprintf("Top paths: %d carry %s of the top target's input", len(paths), pct(sum)), b.String())
+}
+
+func (v *view) markdown(title, finding string, facts []string, paths []path, head []string, rows [][]string) string {
+	var b strings.Builder
+	b.WriteString("**" + mdText(title) + "**\n\n" + mdText(finding) + "\n\n" + mdText(strings.Join(facts, " · ")) + "\n\n")
+	if len(paths) > 0 {
+		b.WriteString("Strongest paths:\n\n")
+		for k, p := range paths {
+			fmt.Fprintf(&b, "%d. %s (%s)\n", k+1, mdText(v.pathText(p)), share(p.share))
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(mdTable("", head, rows))
+	return b.String()
+}
