@@ -14,8 +14,10 @@ import (
 // first use.
 func GPT2() *Tokenizer { return builtin() }
 
-// builtin panics on an error, since only a damaged build can cause one.
-var builtin = sync.OnceValue(func() *Tokenizer {
+var builtin = sync.OnceValue(makeBuiltin)
+
+// makeBuiltin panics on an error, since only a damaged build can cause one.
+func makeBuiltin() *Tokenizer {
 	data, err := assets.Assets.ReadFile("r50k_base.tiktoken")
 	if err != nil {
 		panic(fmt.Errorf("tokenizer: built-in GPT-2: %w", err))
@@ -25,7 +27,7 @@ var builtin = sync.OnceValue(func() *Tokenizer {
 		panic(fmt.Errorf("tokenizer: built-in GPT-2: %w", err))
 	}
 	return t
-})
+}
 
 // fromRanks reads lines "base64 rank" in rank order. The rank is the token's id; a token of several bytes is the merge
 // of the two tokens into which the merges before it cut its bytes. <|endoftext|> is added as the last token.

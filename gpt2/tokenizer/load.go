@@ -50,7 +50,7 @@ func Load(dir string) (*Tokenizer, error) {
 // FromFiles makes a tokenizer from the contents of vocab.json and merges.txt. A token that is neither a byte nor the
 // result of a merge is special.
 func FromFiles(vocabJSON, mergesTxt []byte) (*Tokenizer, error) {
-	vocab, err := readVocab(json.NewDecoder(bytes.NewReader(vocabJSON)))
+	vocab, err := readVocab(vocabJSON)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: vocab.json: %w; fetch it again", err)
 	}
@@ -69,11 +69,14 @@ func FromFiles(vocabJSON, mergesTxt []byte) (*Tokenizer, error) {
 	return assemble(vocab, pairs, nil)
 }
 
-// readVocab reads {"token": id, ...}, refusing a token that occurs twice.
-func readVocab(d *json.Decoder) (map[string]int32, error) {
-	open, err := d.Token()
-	if err != nil || open != json.Delim('{') {
-		return nil, fmt.Errorf("not a JSON object of tokens and ids (%v)", err)
+// readVocab reads {"token": id, ...} and nothing after it, refusing a token that occurs twice.
+func readVocab(data []byte) (map[string]int32, error) {
+	if !json.Valid(data) {
+		return nil, errors.New("not JSON, or cut off")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.New("not a JSON object of tokens and ids")
 	}
 	vocab := map[string]int32{}
 	for d.More() {
@@ -90,9 +93,6 @@ func readVocab(d *json.Decoder) (map[string]int32, error) {
 			return nil, fmt.Errorf("token %q: %w", name, err)
 		}
 		vocab[name] = id
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, err
 	}
 	return vocab, nil
 }

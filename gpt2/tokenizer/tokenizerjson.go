@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -77,7 +76,7 @@ func FromTokenizerJSON(data []byte) (*Tokenizer, error) {
 	if err := h.check(); err != nil {
 		return nil, err
 	}
-	vocab, err := readVocab(json.NewDecoder(bytes.NewReader(h.Model.Vocab)))
+	vocab, err := readVocab(h.Model.Vocab)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: tokenizer.json: model.vocab: %w; fetch it again", err)
 	}
