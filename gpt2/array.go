@@ -134,3 +134,49 @@ func (a Array) squeeze() Array {
 	}
 	return a
 }
+
+// Unbatch drops a leading batch axis of one and shortens the given axes (counted
+// without it) to n: it undoes the padding of a bucketed length.
+func (a Array) Unbatch(n int, axes ...int) Array {
+	if a.Len() == 0 {
+		return a
+	}
+	return a.squeeze().cut(n, axes...)
+}
+
+// Grow lengthens the given axes to n; new entries are fill.
+func (a Array) Grow(n int, fill float64, axes ...int) Array {
+	for _, axis := range axes {
+		size := a.Shape[axis]
+		if size >= n {
+			continue
+		}
+		outer, inner := 1, 1
+		for _, d := range a.Shape[:axis] {
+			outer *= d
+		}
+		for _, d := range a.Shape[axis+1:] {
+			inner *= d
+		}
+		shape := append([]int{}, a.Shape...)
+		shape[axis] = n
+		b := NewArray(shape, a.F64 != nil)
+		for o := range outer {
+			for i := range n * inner {
+				to := o*n*inner + i
+				switch from := o*size*inner + i; {
+				case i >= size*inner && b.F64 != nil:
+					b.F64[to] = fill
+				case i >= size*inner:
+					b.F32[to] = float32(fill)
+				case b.F64 != nil:
+					b.F64[to] = a.F64[from]
+				default:
+					b.F32[to] = a.F32[from]
+				}
+			}
+		}
+		a = b
+	}
+	return a
+}

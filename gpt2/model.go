@@ -2,6 +2,7 @@ package gpt2
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -25,8 +26,9 @@ type Model struct {
 	SHA256    string // of the weight files
 	Double    bool   // computes in float64
 
-	mu    sync.Mutex
-	execs map[string]*model.Exec
+	mu      sync.Mutex
+	execs   map[string]*model.Exec
+	vectors *Vectors
 }
 
 // LoadOptions say how a checkpoint is loaded.
@@ -75,7 +77,7 @@ func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error)
 	if m.SHA256, err = hashFiles(ckpt.paths); err != nil {
 		return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
 	}
-	if tokenizer.Present(dir) {
+	if hasTokenizer(dir) {
 		if m.Tokenizer, err = tokenizer.Load(dir); err != nil {
 			return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
 		}
@@ -238,4 +240,14 @@ func Compiled[F model.ExecGraphFn](m *Model, key string, fn F) (*model.Exec, err
 	e.SetMaxCache(-1) // the default refuses the 33rd prompt length
 	m.execs[key] = e
 	return e, nil
+}
+
+// hasTokenizer says whether a directory holds a tokenizer's files.
+func hasTokenizer(dir string) bool {
+	for _, name := range []string{"vocab.json", "tokenizer.json"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }

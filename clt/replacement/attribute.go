@@ -1,0 +1,103 @@
+package replacement
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+)
+
+// AttributeConfig says which graph is made.
+type AttributeConfig struct {
+	Targets     []Target // nil: the top logits
+	MaxLogits   int      // most top logits
+	LogitProb   float64  // probability mass of the top logits, 0-1
+	MaxFeatures int      // cap on features by influence; 0 for none
+	Batch       int      // targets per sweep
+	Compat      string   // "" or "circuit-tracer": its nodes alone, rows without proof
+}
+
+// DefaultAttributeConfig is the paper's choice of targets, without a cap.
+func DefaultAttributeConfig() AttributeConfig {
+	return AttributeConfig{MaxLogits: 10, LogitProb: 0.95, Batch: 64}
+}
+
+// Validate names the first field that cannot be.
+func (c AttributeConfig) Validate() error {
+	switch {
+	case c.MaxLogits < 1 && len(c.Targets) == 0:
+		return fmt.Errorf("replacement: attribute: max logits is %d, must be at least 1", c.MaxLogits)
+	case !(c.LogitProb > 0 && c.LogitProb <= 1) && len(c.Targets) == 0:
+		return fmt.Errorf("replacement: attribute: logit probability is %g, must be in (0, 1]", c.LogitProb)
+	case c.Batch < 1:
+		return fmt.Errorf("replacement: attribute: batch is %d, must be at least 1", c.Batch)
+	case c.MaxFeatures < 0:
+		return fmt.Errorf("replacement: attribute: max features is %d, must be 0 or more", c.MaxFeatures)
+	case c.Compat != "" && c.Compat != "circuit-tracer":
+		return fmt.Errorf("replacement: attribute: compat %q is not known; use circuit-tracer", c.Compat)
+	}
+	return nil
+}
+
+// RowTolerance is the largest row error, relative to max(1, |value|), that a
+// graph may have and still be called proven.
+func RowTolerance(double bool) float64 {
+	if double {
+		return 1e-10
+	}
+	return 1e-4
+}
+
+// Attribute computes the attribution graph of the prompt. It fails if a row does
+// not add up to its target's value within RowTolerance. report may be nil.
+func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(done, total int)) (*attribution.Graph, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if len(cfg.Targets) == 0 {
+		cfg.Targets = l.TopTargets(cfg.MaxLogits, cfg.LogitProb)
+	}
+	b, err := l.newBuilder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.fill(ctx, report); err != nil {
+		return nil, err
+	}
+	g := b.graph()
+	if cfg.Compat != "" {
+		g.Settings.RowIdentity = -1
+		return g, nil
+	}
+	worst, node := b.rowIdentity(g)
+	g.Settings.RowIdentity = worst
+	if tol := RowTolerance(l.LM.Double); !(worst <= tol) {
+		return nil, fmt.Errorf("replacement: attribute: the row of %s misses its value by %.3g of max(1, |value|), more than %g; report this with the prompt", node, worst, tol)
+	}
+	return g, nil
+}
+
+// rowIdentity is the worst row error and its target.
+func (b *builder) rowIdentity(g *attribution.Graph) (worst float64, node string) {
+	for t, n := range g.Nodes {
+		if n.Kind != attribution.Feature && n.Kind != attribution.Logit {
+			continue
+		}
+		sum := 0.0
+		for s := range g.Nodes {
+			sum += g.Weight(t, s)
+		}
+		d := abs(sum-n.Preactivation) / max(1, abs(n.Preactivation))
+		if !(d <= worst) {
+			worst, node = d, n.String()
+		}
+	}
+	return worst, node
+}
+
+func abs(x float64) float64 {
+	if x < 0 {
+		return -x
+	}
+	return x
+}

@@ -1,0 +1,156 @@
+package replacement
+
+import (
+	"fmt"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+)
+
+// makeRows prepares every target: its vector in the residual stream, its bias
+// and its value.
+func (b *builder) makeRows() error {
+	biasLogits, biasReads, err := b.biasPass()
+	if err != nil {
+		return err
+	}
+	params, err := b.LM.Vectors()
+	if err != nil {
+		return err
+	}
+	for _, a := range b.Active {
+		b.feature = append(b.feature, b.featureRow(params, biasReads, a.Layer, a.Pos, a.Index))
+	}
+	for _, t := range b.cfg.Targets {
+		pos := t.Pos
+		if pos < 0 {
+			pos = len(b.Tokens) - 1
+		}
+		if pos >= len(b.Tokens) {
+			return fmt.Errorf("replacement: attribute: target %s is at position %d, the prompt has %d tokens", t.Label, t.Pos, len(b.Tokens))
+		}
+		if t.Feature != nil {
+			b.target = append(b.target, b.featureRow(params, biasReads, t.Feature.Layer, pos, t.Feature.Index))
+			continue
+		}
+		r, err := b.logitRowOf(params, biasLogits, t, pos)
+		if err != nil {
+			return err
+		}
+		b.target = append(b.target, r)
+	}
+	return nil
+}
+
+// biasPass is the frozen model with nothing but its constants: no embeddings,
+// every MLP output what the transcoder decodes to without features. It is an
+// independent forward computation, so that the row identity proves the sweep.
+func (l *Local) biasPass() (logits gpt2.Array, reads []gpt2.Array, err error) {
+	writes := make([]gpt2.Array, l.CLT.Layers)
+	for i, bias := range l.CLT.BDec {
+		writes[i] = gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double)
+		for p := range l.length() {
+			addScaled(writes[i], p*l.CLT.DModel, bias, 1)
+		}
+	}
+	return l.affine(gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double), writes)
+}
+
+// affine runs the frozen model on what stands at the embedding [batch, pos,
+// d_model] and what is written at each MLP output, both at bucket length.
+func (l *Local) affine(x0 gpt2.Array, writes []gpt2.Array) (logits gpt2.Array, reads []gpt2.Array, err error) {
+	exec, err := gpt2.Compiled(l.LM, "affine|"+l.key, affineGraph(l.LM.Config, l.CLT.Config))
+	if err != nil {
+		return logits, nil, err
+	}
+	var in []any
+	for _, t := range l.frozenInputs() {
+		in = append(in, t)
+	}
+	in = append(in, l.tokensTensor(), x0.Tensor(l.LM.Double))
+	for _, w := range writes {
+		in = append(in, w.Tensor(l.LM.Double))
+	}
+	for _, t := range l.skipTensors() {
+		in = append(in, t)
+	}
+	out, err := exec.Call(in...)
+	if err != nil {
+		return logits, nil, fmt.Errorf("replacement: frozen pass: %w", err)
+	}
+	for i, t := range out {
+		a, err := gpt2.FromTensor(t)
+		if err != nil {
+			return logits, nil, err
+		}
+		_ = t.FinalizeAll()
+		if i == 0 {
+			logits = a
+		} else {
+			reads = append(reads, a)
+		}
+	}
+	return logits, reads, nil
+}
+
+// featureRow is the row of the feature's pre-activation at (layer, pos).
+func (b *builder) featureRow(v *gpt2.Vectors, biasReads []gpt2.Array, layer, pos, index int) row {
+	d := b.CLT.DModel
+	enc := b.CLT.WEnc[layer][index*d:][:d]
+	r := row{layer: layer, pos: pos, vec: make([]float64, d), bias: float64(b.CLT.BEnc[layer][index]),
+		value: b.pre[layer].At(pos*b.CLT.Features + index)}
+	for i, w := range enc {
+		r.vec[i] = float64(w)
+		r.bias += float64(w) * biasReads[layer].At(pos*d+i)
+	}
+	switch b.CLT.Read {
+	case gpt2.MLPIn:
+		hostNormTranspose(r.vec, v.Ln2Gain[layer], b.scale2[layer].At(pos))
+	case gpt2.Ln2Normalized:
+		hostNormTranspose(r.vec, nil, b.scale2[layer].At(pos))
+	}
+	return r
+}
+
+// logitRowOf is the row of a direction at the unembedding.
+func (b *builder) logitRowOf(v *gpt2.Vectors, biasLogits gpt2.Array, t Target, pos int) (row, error) {
+	d, vocab := b.CLT.DModel, b.LM.Config.DVocab
+	r := row{layer: b.LM.Config.Layers, pos: pos, vec: make([]float64, d)}
+	meanBias, meanLogit := 0.0, 0.0
+	if t.Demean {
+		for i := range vocab {
+			meanBias += biasLogits.At(pos*vocab+i) / float64(vocab)
+			meanLogit += b.Logits.At(pos*vocab+i) / float64(vocab)
+		}
+	}
+	for _, w := range t.Tokens {
+		if w.ID < 0 || int(w.ID) >= vocab {
+			return r, fmt.Errorf("replacement: attribute: target token %d is outside the vocabulary 0..%d", w.ID, vocab-1)
+		}
+		for i := range d {
+			u := v.Unembed.At(int(w.ID)*d + i)
+			if t.Demean {
+				u -= v.MeanUnembed[i]
+			}
+			r.vec[i] += w.Scale * u
+		}
+		r.bias += w.Scale * (biasLogits.At(pos*vocab+int(w.ID)) - meanBias)
+		r.value += w.Scale * (b.Logits.At(pos*vocab+int(w.ID)) - meanLogit)
+	}
+	hostNormTranspose(r.vec, v.LnFGain, b.scaleF.At(pos))
+	return r, nil
+}
+
+// hostNormTranspose is normTranspose on one vector, in place.
+func hostNormTranspose(x, gain []float64, scale float64) {
+	mean := 0.0
+	for i := range x {
+		if gain != nil {
+			x[i] *= gain[i]
+		}
+		x[i] /= scale
+		mean += x[i] / float64(len(x))
+	}
+	for i := range x {
+		x[i] -= mean
+	}
+}

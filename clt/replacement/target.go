@@ -1,0 +1,111 @@
+package replacement
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+)
+
+// Target is what a graph explains: a direction at the unembedding, or a feature.
+type Target struct {
+	Label   string
+	Prob    float64      // weight of the target in influence; its probability if it is a token
+	Tokens  []Weighted   // the direction as a sum of unembedding columns
+	Demean  bool         // relative to the mean logit
+	Feature *clt.Feature // or the pre-activation of a feature
+	Pos     int          // -1 for the last position
+}
+
+// Weighted is one term of a direction.
+type Weighted struct {
+	ID    int32
+	Scale float64
+}
+
+// TopTargets are the likeliest next tokens after the prompt: the fewest whose
+// probabilities reach mass, at most n.
+func (l *Local) TopTargets(n int, mass float64) []Target {
+	pos := len(l.Tokens) - 1
+	row := l.logitRow(pos)
+	var list []Target
+	sum := 0.0
+	for _, p := range l.LM.Top(row, n) {
+		list = append(list, l.tokenTarget(p.ID, p.Prob, pos))
+		if sum += p.Prob; sum >= mass {
+			break
+		}
+	}
+	return list
+}
+
+func (l *Local) tokenTarget(id int32, prob float64, pos int) Target {
+	return Target{Label: l.LM.TokenText(id), Prob: prob, Tokens: []Weighted{{id, 1}}, Demean: true, Pos: pos}
+}
+
+func (l *Local) logitRow(pos int) []float64 {
+	v := l.LM.Config.DVocab
+	row := make([]float64, v)
+	for i := range row {
+		row[i] = l.Logits.At(pos*v + i)
+	}
+	return row
+}
+
+// ParseTarget reads one target as people write it: a token's text, its id, the
+// difference "A-B" of two of those, "feature:L/F@P", each with "@POS" behind it
+// for another position than the last.
+func (l *Local) ParseTarget(s string) (Target, error) {
+	pos := len(l.Tokens) - 1
+	body := s
+	if i := strings.LastIndex(s, "@"); i > 0 {
+		if p, err := strconv.Atoi(s[i+1:]); err == nil {
+			pos, body = p, s[:i]
+		}
+	}
+	if pos < 0 || pos >= len(l.Tokens) {
+		return Target{}, fmt.Errorf("replacement: target %q: position %d is outside the prompt 0..%d", s, pos, len(l.Tokens)-1)
+	}
+	if rest, ok := strings.CutPrefix(body, "feature:"); ok {
+		return l.featureTarget(s, rest, pos)
+	}
+	if id, ok := l.tokenID(body); ok {
+		lp := gpt2.LogProbs(l.logitRow(pos))
+		return l.tokenTarget(id, math.Exp(lp[id]), pos), nil
+	}
+	for i := 1; i < len(body)-1; i++ {
+		if body[i] != '-' {
+			continue
+		}
+		a, okA := l.tokenID(body[:i])
+		b, okB := l.tokenID(body[i+1:])
+		if okA && okB {
+			return Target{Label: l.LM.TokenText(a) + " -" + l.LM.TokenText(b), Prob: 1, Tokens: []Weighted{{a, 1}, {b, -1}}, Pos: pos}, nil
+		}
+	}
+	return Target{}, fmt.Errorf("replacement: target %q is no single token of %s; give a token (with its leading space), an id, A-B, or feature:L/F@P", s, l.LM.Name)
+}
+
+func (l *Local) featureTarget(s, body string, pos int) (Target, error) {
+	var f clt.Feature
+	if _, err := fmt.Sscanf(body, "%d/%d", &f.Layer, &f.Index); err != nil || f.Layer < 0 || f.Layer >= l.CLT.Layers || f.Index < 0 || f.Index >= l.CLT.Features {
+		return Target{}, fmt.Errorf("replacement: target %q: want feature:L/F@P with L in 0..%d and F in 0..%d", s, l.CLT.Layers-1, l.CLT.Features-1)
+	}
+	return Target{Label: f.String(), Prob: 1, Feature: &f, Pos: pos}, nil
+}
+
+// tokenID finds the single token that a text or a number stands for.
+func (l *Local) tokenID(s string) (int32, bool) {
+	if l.LM.Tokenizer != nil {
+		for _, text := range []string{s, " " + s} {
+			if ids := l.LM.Tokenizer.Encode(text); len(ids) == 1 {
+				return ids[0], true
+			}
+		}
+	}
+	id, err := strconv.ParseInt(s, 10, 32)
+	return int32(id), err == nil && id >= 0 && int(id) < l.LM.Config.DVocab
+}
