@@ -60,3 +60,25 @@ func TestDumpGraph(t *testing.T) {
 		os.WriteFile(*dumpDir+"/graph-"+name+".txt", []byte(o.Plain+"\n\n"+o.Markdown), 0o644)
 	}
 }
+
+// TestDumpFrame writes the frame alone with a script that plays a reader.
+func TestDumpFrame(t *testing.T) {
+	if *dumpDir == "" {
+		return
+	}
+	full := planted(1, 12, 1.5)
+	v, err := newView(pruned(t, full, 0.8, 0.98), GraphOptions{Full: full}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.layout()
+	doc, _ := v.frame("t")
+	play := map[string]string{
+		"hover": `var p=document.getElementById('pic').getBoundingClientRect();var k=p.width/D2.W/2;var i=D2.id.indexOf('f6/5107@10');document.getElementById('pic').onpointermove({clientX:p.left+D2.x[i]*k+3,clientY:p.top+D2.y[i]*k,pointerType:'mouse'});`,
+		"dark":  `document.documentElement.setAttribute('data-theme','dark');['ArrowDown','ArrowDown','Enter','p'].forEach(function(k){document.onkeydown({key:k,target:document.getElementById('list'),preventDefault:function(){}})});`,
+		"cut":   `var c=document.getElementById('cut');c.value=50;c.oninput();document.getElementById('inp').checked=true;document.getElementById('inp').onchange();document.getElementById('q').value='say';document.getElementById('q').oninput();document.onkeydown({key:'?',target:document.body,preventDefault:function(){}});`,
+	}
+	for n, p := range play {
+		os.WriteFile(*dumpDir+"/frame-"+n+".html", []byte(doc+"<script>var D2=JSON.parse(document.getElementById('data').textContent);"+p+"</script>"), 0o644)
+	}
+}

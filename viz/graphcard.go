@@ -46,8 +46,18 @@ func (v *view) output() (Output, error) {
 	head, rows := v.table(20)
 	c.details = append(c.details, fold(fmt.Sprintf("Data: the %d most influential nodes", len(rows)),
 		htmlTable("Nodes by influence on the targets", false, head, rows)))
+	if !v.o.Static {
+		doc, err := v.frame(c.title)
+		if err != nil {
+			return Output{}, err
+		}
+		if c.script, err = swap(doc, c.title); err != nil {
+			return Output{}, fmt.Errorf("viz: draw graph: %w", err)
+		}
+		c.note = "The picture becomes interactive where scripts may run: trust this notebook, or run the cell again."
+	}
 	c.markdown = v.markdown(title, c.finding, facts, paths, head, rows)
-	c.plain = plainTable(title+"\n"+c.finding+"\n"+strings.Join(facts, " · "), head, rows)
+	c.plain = visible(title) + "\n" + visible(c.finding) + "\n" + strings.Join(facts, " · ") + "\n" + plainTable("Nodes by influence", head, rows)
 	return c.output(), nil
 }
 
@@ -57,13 +67,18 @@ func (v *view) checkLine(facts []string) string {
 	for i, f := range facts {
 		h := esc(f)
 		if i == 0 && strings.HasPrefix(f, "✓") {
-			h = `<b style="color:` + lightTheme.OK + `">` + h + `</b>`
+			h = themed(lightTheme.OK, darkTheme.OK, h)
 		} else if i == 0 && strings.HasPrefix(f, "✗") {
-			h = `<b style="color:` + lightTheme.Fail + `">` + h + `</b>`
+			h = themed(lightTheme.Fail, darkTheme.Fail, h)
 		}
 		parts = append(parts, h)
 	}
 	return strings.Join(parts, " · ")
+}
+
+// themed is bold coloured HTML; the script changes the colour with the theme.
+func themed(light, dark, html string) string {
+	return `<b data-light="` + light + `" data-dark="` + dark + `" style="color:` + light + `">` + html + `</b>`
 }
 
 // spots are the hover texts of the static picture: the most influential nodes
@@ -97,7 +112,7 @@ func (v *view) foldPaths(paths []path) string {
 	b.WriteString(`<ol style="margin:4px 0 4px 20px;padding:0">`)
 	for _, p := range paths {
 		sum += math.Abs(p.share)
-		b.WriteString(`<li><bdi>` + esc(v.pathText(p)) + `</bdi> <span style="font-family:` + mono + `">` + share(p.share) + `</span></li>`)
+		b.WriteString(`<li>` + bdi(v.pathText(p)) + ` <span style="font-family:monospace">` + share(p.share) + `</span></li>`)
 	}
 	b.WriteString("</ol>")
 	return fold(fmt.Sprintf("Top paths: %d carry %s of the top target's input", len(paths), pct(sum)), b.String())

@@ -16,7 +16,7 @@ type bucket struct {
 	dash           string // for negative edges, display pixels
 }
 
-var buckets = []bucket{{0.25, 3.4, 0.85, "6 3"}, {0.50, 2.0, 0.6, "5 3"}, {0.70, 1.1, 0.45, "5 3"}, {1.01, 0.7, 0.28, "3 2"}}
+var buckets = []bucket{{0.25, 3.4, 0.85, "6 3"}, {0.50, 2.0, 0.6, "5 3"}, {0.70, 1.1, 0.42, "5 3"}, {1.01, 0.7, 0, "3 2"}}
 
 // svg draws the whole picture.
 func (v *view) svg(p palette) string {
@@ -77,7 +77,7 @@ func (v *view) curve(l link, straight bool) string {
 	}
 	bow := 0
 	if a.col == b.col && b.row-a.row > 1 {
-		bow = -unit(math.Min(10, 2*float64(b.row-a.row)))
+		bow = -unit(math.Min(34, 6*float64(b.row-a.row-1)))
 	}
 	dy := int(math.Round(0.45 * float64(y1-y0)))
 	return fmt.Sprintf("M%d %dc%d %d %d %d %d %d", x0, y0, bow, dy, x1-x0+bow, y1-y0-dy, x1-x0, y1-y0)
@@ -105,6 +105,7 @@ func (v *view) drawEdges(s *picture) {
 		paths[k][sign].WriteString(v.curve(l, len(shown) > 1000))
 	}
 	s.open(`fill="none" stroke-linecap="round"`)
+	faint := tailOpacity(len(shown))
 	for k := len(buckets) - 1; k >= 0; k-- {
 		for sign, colour := range []string{s.p.Pos, s.p.Neg} {
 			d := paths[k][sign].String()
@@ -115,11 +116,20 @@ func (v *view) drawEdges(s *picture) {
 			if sign == 1 {
 				dash = ` stroke-linecap="butt" stroke-dasharray="` + doubled(buckets[k].dash) + `"`
 			}
+			opacity := buckets[k].opacity
+			if k == len(buckets)-1 {
+				opacity = faint
+			}
 			fmt.Fprintf(&s.b, `<path stroke="%s" stroke-width="%s" opacity="%s"%s d="%s"/>`,
-				colour, css(2*buckets[k].width), css(buckets[k].opacity), dash, d)
+				colour, css(2*buckets[k].width), css(opacity), dash, d)
 		}
 	}
 	s.close()
+}
+
+// tailOpacity keeps the many weak edges in the background and the few visible.
+func tailOpacity(edges int) float64 {
+	return math.Max(0.2, 0.45-0.25*math.Log(math.Max(1, float64(edges)/60))/math.Log(8))
 }
 
 func (v *view) drawNodes(s *picture) {

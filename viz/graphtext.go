@@ -3,7 +3,6 @@ package viz
 import (
 	"fmt"
 	"math"
-	"sort"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -176,6 +175,22 @@ func (v *view) pathText(p path) string {
 	return strings.Join(parts, " → ")
 }
 
+// route is a path in few words: the labels alone.
+func (v *view) route(p path) string {
+	var parts []string
+	for _, i := range p.nodes {
+		d := &v.nodes[i]
+		if d.Kind == attribution.Feature && (d.user || d.Label != "") {
+			parts = append(parts, fmt.Sprintf("%s (L%d)", d.text, d.Layer))
+		} else if d.Kind == attribution.Feature {
+			parts = append(parts, d.text)
+		} else {
+			parts = append(parts, v.describe(i))
+		}
+	}
+	return strings.Join(parts, " → ")
+}
+
 // finding reads the graph in at most three careful sentences.
 func (v *view) finding(paths []path) string {
 	if v.o.Finding != "" {
@@ -194,8 +209,11 @@ func (v *view) finding(paths []path) string {
 		s = append(s, fmt.Sprintf("The strongest input of %s (%s) is %s, which %s it by %s of all its input.",
 			v.describe(v.target), pct(t.Prob), v.describe(best.s), verb, pct(math.Abs(best.share))))
 	}
-	if len(paths) > 0 && len(paths[0].nodes) > 2 {
-		s = append(s, fmt.Sprintf("The strongest path, %s, suggests the route; it carries %s.", v.pathText(paths[0]), pct(math.Abs(paths[0].share))))
+	for _, p := range paths {
+		if len(p.nodes) > 2 {
+			s = append(s, fmt.Sprintf("The strongest path through features suggests the route %s (%s).", v.route(p), share(p.share)))
+			break
+		}
 	}
 	switch {
 	case t.errShare > 0.3:
@@ -224,7 +242,7 @@ func (v *view) ranking() []int {
 			order = append(order, i)
 		}
 	}
-	sort.SliceStable(order, func(a, b int) bool { return v.nodes[order[a]].infl > v.nodes[order[b]].infl })
+	sortBy(order, v.influence)
 	return order
 }
 

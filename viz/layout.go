@@ -102,7 +102,7 @@ func (v *view) chooseLabels() float64 {
 			order = append(order, i)
 		}
 	}
-	sort.SliceStable(order, func(a, b int) bool { return v.nodes[order[a]].infl > v.nodes[order[b]].infl })
+	sortBy(order, v.influence)
 	room := 0.0
 	for k, i := range order {
 		d := &v.nodes[i]
@@ -129,12 +129,16 @@ func (v *view) layoutColumns(cells map[cellKey][]int, right float64) {
 		slots[k.col] = max(slots[k.col], (len(c)+subRows(len(c))-1)/subRows(len(c)))
 	}
 	room := v.o.Width - marginLeft - right
+	for p := range v.cols {
+		v.cols[p] = column{token: inSVG(v.g.Tokens[p], p), bare: slots[p] == 0}
+	}
+	mostText := 110.0 // a token may ask for this much
 	width := func(p int, slot float64) float64 {
-		text := textWidth(v.cols[p].token, chipSize) + 14
+		text := math.Min(mostText, textWidth(v.cols[p].token, chipSize)+16)
 		if v.cols[p].bare {
-			return math.Max(18, math.Min(30, text))
+			return math.Max(18, text)
 		}
-		return math.Max(math.Max(28, 10+slot*float64(slots[p])), math.Min(56, text))
+		return math.Max(math.Max(28, 10+slot*float64(slots[p])), text)
 	}
 	sum := func(slot float64) (s float64) {
 		for p := range v.cols {
@@ -142,10 +146,10 @@ func (v *view) layoutColumns(cells map[cellKey][]int, right float64) {
 		}
 		return s
 	}
-	for p := range v.cols {
-		v.cols[p] = column{token: inSVG(v.g.Tokens[p], p), bare: slots[p] == 0}
-	}
 	v.slot = basicSlot
+	for mostText > 28 && sum(v.slot) > room {
+		mostText -= 4
+	}
 	for v.slot > minSlot && sum(v.slot) > room {
 		v.slot -= 0.5
 	}

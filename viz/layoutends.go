@@ -27,9 +27,8 @@ func (v *view) placeInputs() {
 	}
 }
 
-// placeTargets puts the targets in the top row, most probable first, centred
-// over their column as far as the picture allows. Those that do not fit with
-// text become small squares.
+// placeTargets puts the targets in the top row. Those that do not fit with text
+// become small squares.
 func (v *view) placeTargets() {
 	var order []int
 	for i := range v.nodes {
@@ -44,11 +43,10 @@ func (v *view) placeTargets() {
 		}
 		return x.Prob > y.Prob
 	})
-	const gap = 6.0
 	left, right := marginLeft, v.W-6
 	free := right - left
 	for _, i := range order {
-		free -= 12 + gap
+		free -= 12 + chipGap
 		v.nodes[i].w = 12
 	}
 	for _, i := range order { // text while there is room
@@ -61,24 +59,52 @@ func (v *view) placeTargets() {
 			d.text = ""
 		}
 	}
+	v.lineUp(order, left, right)
+}
+
+const chipGap = 6.0
+
+// lineUp puts the targets of each position in one line: the most probable
+// stands over its column, the others to its left, and what does not fit there
+// to its right.
+func (v *view) lineUp(order []int, left, right float64) {
 	for from := 0; from < len(order); {
-		to, total := from, -gap
+		to := from
 		for to < len(order) && v.nodes[order[to]].Pos == v.nodes[order[from]].Pos {
-			total += v.nodes[order[to]].w + gap
 			to++
 		}
-		c := v.cols[v.nodes[order[from]].col]
-		x := math.Max(left, math.Min(c.x+c.w/2-total/2, right-total))
-		for _, i := range order[from:to] {
-			d := &v.nodes[i]
-			d.x, d.y, d.r = x+d.w/2, v.rows[v.layers+1].y, chipHeight/2
-			if d.text == "" {
-				d.r = 6
+		group := order[from:to]
+		first := &v.nodes[group[0]]
+		c := v.cols[first.col]
+		x := math.Max(left, math.Min(c.x+c.w/2-first.w/2, right-first.w))
+		lo, hi := x, x+first.w // taken so far
+		v.setTarget(group[0], x)
+		for _, i := range group[1:] {
+			w := v.nodes[i].w + chipGap
+			if lo-w >= left || hi+w > right {
+				lo -= w
+				v.setTarget(i, lo)
+				continue
 			}
-			x += d.w + gap
+			v.setTarget(i, hi+chipGap)
+			hi += w
 		}
-		left = x
+		if lo < left { // too many: move the line right, as far as it goes
+			for _, i := range group {
+				v.nodes[i].x += left - lo
+			}
+			hi += left - lo
+		}
+		left = hi + chipGap
 		from = to
+	}
+}
+
+func (v *view) setTarget(i int, x float64) {
+	d := &v.nodes[i]
+	d.x, d.y, d.r = x+d.w/2, v.rows[v.layers+1].y, chipHeight/2
+	if d.text == "" {
+		d.r = 6
 	}
 }
 

@@ -32,10 +32,20 @@ func num(v float64) string {
 	case a >= 999.5:
 		return count(int(math.Round(v)))
 	default:
-		digits := 2 - int(math.Floor(math.Log10(a)))
-		s = strconv.FormatFloat(v, 'f', max(digits, 0), 64)
+		e := strconv.FormatFloat(v, 'e', 2, 64) // rounds before the digits are counted
+		exp, _ := strconv.Atoi(e[strings.IndexByte(e, 'e')+1:])
+		s = strconv.FormatFloat(v, 'f', max(2-exp, 0), 64)
 	}
 	return strings.ReplaceAll(s, "-", minus)
+}
+
+// brief is num without trailing zeros: for ticks and crowded cells.
+func brief(v float64) string {
+	s := num(v)
+	if strings.Contains(s, ".") && !strings.Contains(s, "e") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
 }
 
 // signed is num with an explicit plus.

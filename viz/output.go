@@ -35,7 +35,7 @@ func Join(kind string, outs ...Output) Output {
 const (
 	cardStyle = "background:#FFFFFF;color:#1A1A1A;border:1px solid #D0D0D0;border-radius:6px;padding:10px 12px;" +
 		"max-width:1080px;box-sizing:border-box;font-family:" + sans + ";font-size:13px;line-height:1.45;text-align:left"
-	dimStyle = "color:#595959;font-size:12px"
+	dimStyle = "opacity:0.78;font-size:12px" // second text colour, whatever the first is
 )
 
 // card is the skeleton every component fills: a head, the static body, folded

@@ -99,5 +99,5 @@ func tick(v float64) string {
 	if v == math.Trunc(v) {
 		return count(int(v))
 	}
-	return num(v)
+	return brief(v)
 }

@@ -2,7 +2,14 @@ package viz
 
 import "strings"
 
-const cellStyle = "padding:2px 10px 2px 0;border:0;border-bottom:1px solid #E6E6E6;vertical-align:top;background:#FFFFFF;color:#1A1A1A"
+// Front ends style tables on their own (JupyterLab stripes rows, aligns right,
+// fixes the layout), so what matters is said here: colours on table and row,
+// alignment and padding on cells.
+const (
+	tableStyle = "border-collapse:collapse;table-layout:auto;margin:4px 0;font-size:12px;border:0;color:#1A1A1A"
+	rowStyle   = "background:#FFFFFF;border-bottom:1px solid #E6E6E6"
+	cellStyle  = "padding:2px 10px 2px 0"
+)
 
 // Table shows rows of text under a title and a head. Columns of numbers are
 // set in a monospace font and aligned to the right. Cells are plain text.
@@ -16,7 +23,7 @@ func Table(title string, head []string, rows [][]string) Output {
 // whole output.
 func htmlTable(caption string, isTitle bool, head []string, rows [][]string) string {
 	var b strings.Builder
-	b.WriteString(`<table style="border-collapse:collapse;margin:4px 0;font-size:12px;border:0">`)
+	b.WriteString(`<table style="` + tableStyle + `">`)
 	if caption != "" {
 		style := dimStyle
 		if isTitle {
@@ -26,7 +33,7 @@ func htmlTable(caption string, isTitle bool, head []string, rows [][]string) str
 	}
 	right := numericColumns(len(head), rows)
 	if len(head) > 0 {
-		b.WriteString("<thead><tr>")
+		b.WriteString(`<thead><tr style="` + rowStyle + `">`)
 		for j, h := range head {
 			b.WriteString(`<th scope="col" style="` + cellStyle + ";font-weight:600" + align(right[j]) + `">` + esc(h) + `</th>`)
 		}
@@ -34,13 +41,13 @@ func htmlTable(caption string, isTitle bool, head []string, rows [][]string) str
 	}
 	b.WriteString("<tbody>")
 	for _, row := range rows {
-		b.WriteString("<tr>")
+		b.WriteString(`<tr style="` + rowStyle + `">`)
 		for j, v := range row {
 			style := cellStyle
 			if j < len(right) {
 				style += align(right[j])
 			}
-			b.WriteString(`<td style="` + style + `"><bdi>` + esc(v) + `</bdi></td>`)
+			b.WriteString(`<td style="` + style + `">` + bdi(v) + `</td>`)
 		}
 		b.WriteString("</tr>")
 	}
@@ -50,9 +57,19 @@ func htmlTable(caption string, isTitle bool, head []string, rows [][]string) str
 
 func align(right bool) string {
 	if right {
-		return ";text-align:right;font-family:" + mono
+		return ";text-align:right;font-family:monospace"
 	}
 	return ";text-align:left"
+}
+
+// bdi escapes a text and, where it may hold right-to-left letters, isolates it.
+func bdi(s string) string {
+	for _, r := range s {
+		if r >= 0x590 && r < 0x2000 || r >= 0xFB1D {
+			return "<bdi>" + esc(s) + "</bdi>"
+		}
+	}
+	return esc(s)
 }
 
 // numericColumns says which columns hold nothing but numbers and units.

@@ -187,7 +187,7 @@ func tokenGrid(boxes []tokenBox, rows []Row) string {
 		for _, t := range boxes {
 			v, text := t.value(r), ""
 			if v != 0 && !math.IsNaN(v) {
-				text = num(v)
+				text = brief(v)
 			}
 			b.WriteString(`<td title="` + esc(r.Name+" · "+t.title+" · "+num(v)) + `" style="` + cell + ramp(v, scale) + `">` + text + `</td>`)
 		}

@@ -116,8 +116,8 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 		}
 		return `<div style="height:8px;margin:1px 0;border-radius:2px;background:` + colour + `;width:` + css(w) + `%"></div>`
 	}
-	cell := cellStyle + ";padding:3px 10px 3px 0;vertical-align:middle"
-	right := cell + align(true)
+	cell := cellStyle + ";text-align:left;vertical-align:middle"
+	right := cellStyle + align(true)
 	th := func(style, name, colour string) string {
 		mark := ""
 		if colour != "" {
@@ -129,8 +129,8 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 	if paired {
 		colour0, last = beforeColour, "Δ logit"
 	}
-	s := `<table style="border-collapse:collapse;width:100%;max-width:760px;font-size:12px;border:0"><caption style="text-align:left;` + dimStyle +
-		`">Next-token probability, bars on one scale up to ` + pct(scale) + `</caption><thead><tr>` +
+	s := `<table style="` + tableStyle + `;width:100%;max-width:760px"><caption style="text-align:left;` + dimStyle +
+		`">Next-token probability, bars on one scale up to ` + pct(scale) + `</caption><thead><tr style="` + rowStyle + `">` +
 		th(cell, "token", "") + th(cell+";width:45%", "", "") + th(right, names[0], colour0)
 	if paired {
 		s += th(right, names[1], afterColour) + th(right, "Δ prob.", "")
@@ -141,7 +141,7 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 		if i == 0 {
 			weight = ";font-weight:600"
 		}
-		s += `<tr><td title="` + esc(quoted(r.token)) + `" style="` + cell + `;white-space:pre` + weight + `"><bdi>` + esc(short(glyph(r.token, 1))) + `</bdi></td><td style="` + cell + `">` + bar(r.p, colour0)
+		s += `<tr style="` + rowStyle + `"><td title="` + esc(quoted(r.token)) + `" style="` + cell + `;white-space:pre` + weight + `"><bdi>` + esc(short(glyph(r.token, 1))) + `</bdi></td><td style="` + cell + `">` + bar(r.p, colour0)
 		if paired {
 			s += bar(r.q, afterColour)
 		}

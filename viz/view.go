@@ -43,13 +43,13 @@ type view struct {
 	o       GraphOptions
 	nodes   []drawn // descending influence within kinds; see order
 	links   []link  // descending score
-	overall []int   // number of links that carry 95 % of the score: links[:shownLinks]
 	target  int     // most probable logit
 
 	totalNodes, totalEdges int
 	shownNodes             int     // drawn by default: without position and bias nodes
 	shownLinks             int     // links in the overview
-	shownInfl              float64 // share of influence in drawn nodes, 0-1
+	allInfl                float64 // influence of all nodes but the targets, summed
+	shownInfl              float64 // share of it in drawn nodes, 0-1
 	dense, first           int     // features left out
 	hiddenInfl             float64 // share of influence in them
 
@@ -284,6 +284,13 @@ func (v *view) connect(toFull, place []int, infl, mass []float64) {
 	sort.SliceStable(v.links, func(a, b int) bool { return v.links[a].score > v.links[b].score })
 }
 
+func (v *view) influence(i int) float64 { return v.nodes[i].infl }
+
+// sortBy sorts indices by a value, largest first; equal ones keep their order.
+func sortBy(order []int, value func(i int) float64) {
+	sort.SliceStable(order, func(a, b int) bool { return value(order[a]) > value(order[b]) })
+}
+
 // byDefault says whether a node is in the picture before any button is pressed.
 func (v *view) byDefault(i int) bool {
 	k := v.nodes[i].Kind
@@ -298,10 +305,9 @@ const (
 // tally counts what is shown: nodes, share of influence, overview edges, and
 // which nodes are strong.
 func (v *view) tally(infl []float64) {
-	total := 0.0
 	for i, n := range v.full.Nodes {
 		if n.Kind != attribution.Logit {
-			total += infl[i]
+			v.allInfl += infl[i]
 		}
 	}
 	shown := 0.0
@@ -316,10 +322,10 @@ func (v *view) tally(infl []float64) {
 			order = append(order, i)
 		}
 	}
-	if total > 0 {
-		v.shownInfl, v.hiddenInfl = shown/total, v.hiddenInfl/total
+	if v.allInfl > 0 {
+		v.shownInfl, v.hiddenInfl = shown/v.allInfl, v.hiddenInfl/v.allInfl
 	}
-	sort.SliceStable(order, func(a, b int) bool { return v.nodes[order[a]].infl > v.nodes[order[b]].infl })
+	sortBy(order, v.influence)
 	sum := 0.0
 	for _, i := range order {
 		v.nodes[i].strong = sum <= 0.8*shown
