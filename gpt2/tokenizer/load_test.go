@@ -256,3 +256,53 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	group.Wait()
 }
+
+func TestSpecialTokensInAText(t *testing.T) {
+	special := []string{"<a>", "<a><b>", "b><"}
+	tok, err := Train(slices.Values(corpus(50)), TrainConfig{VocabSize: 270, Special: special})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]string{
+		"<a><b>":        {"<a><b>"},
+		"<a><a><b><a>":  {"<a>", "<a><b>", "<a>"},
+		"<a>b><b>x<a":   {"<a>", "b><", "b", ">", "x", "<", "a"},
+		"x<a><b><":      {"x", "<a><b>", "<"},
+		"<<a><<a><b>>b": {"<", "<a>", "<", "<a><b>", ">", "b"},
+	} {
+		var got []string
+		for _, id := range tok.EncodeSpecial(text) {
+			got = append(got, tok.Text(id))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	tok, err := Train(slices.Values(corpus(5)), TrainConfig{VocabSize: 262})
+	if err != nil {
+		f.Fatal(err)
+	}
+	vocab, merges := tok.Files()
+	f.Add(vocab, merges)
+	f.Add([]byte(`{"model":{"vocab":{},"merges":[["a","b"]]},"pre_tokenizer":{"type":"ByteLevel"}}`), []byte("#version: 0.2\na b\n"))
+	f.Fuzz(func(t *testing.T, vocab, merges []byte) {
+		for _, load := range []func() (*Tokenizer, error){
+			func() (*Tokenizer, error) { return FromFiles(vocab, merges) },
+			func() (*Tokenizer, error) { return FromTokenizerJSON(vocab) },
+		} {
+			tok, err := load()
+			if err != nil {
+				if tok != nil || err.Error() == "" {
+					t.Fatal("an error and a tokenizer")
+				}
+				continue
+			}
+			if text := string(merges); string(tok.Decode(tok.Encode(text))) != text {
+				t.Fatalf("%q does not come back", text)
+			}
+		}
+	})
+}

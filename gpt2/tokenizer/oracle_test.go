@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pkoukk/tiktoken-go"
@@ -106,6 +107,29 @@ func TestCacheOverflow(t *testing.T) {
 	}
 	if !slices.Equal(fresh, first[:len(fresh)]) {
 		t.Fatal("cached and fresh tokens differ")
+	}
+}
+
+func TestTimeAndMemory(t *testing.T) {
+	tok := GPT2()
+	// Quadratic time would be minutes here; n log n is a tenth of a second.
+	start := time.Now()
+	for _, unit := range []string{"a", "internationalization", "\xff", "é", "="} {
+		text := strings.Repeat(unit, 400_000/len(unit))
+		if got := string(tok.Decode(tok.Encode(text))); got != text {
+			t.Fatalf("%d times %q does not come back", len(text)/len(unit), unit)
+		}
+	}
+	special := strings.Repeat(EndOfText+"a", 20_000)
+	if n := len(tok.EncodeSpecial(special)); n != 40_000 {
+		t.Fatalf("%d tokens", n)
+	}
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("long pieces took %v", d)
+	}
+	const sentence = "Data visualization empowers users to explore what a model does."
+	if n := testing.AllocsPerRun(100, func() { tok.Encode(sentence) }); n > 1 {
+		t.Errorf("%v allocations for a known sentence, want the result only", n)
 	}
 }
 

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -28,18 +29,10 @@ type Tokenizer struct {
 func newTokenizer(tokens []string, merges []merge, special map[string]int32) (*Tokenizer, error) {
 	t := &Tokenizer{tokens: tokens, merges: merges, special: special, ids: make(map[string]int32, len(tokens)),
 		pairs: newPairTable(len(merges)), idle: make(chan *encoder, runtime.GOMAXPROCS(0))}
-	for text := range special {
-		if text == "" {
-			return nil, fmt.Errorf("tokenizer: an empty special token; remove it")
-		}
-		t.specials = append(t.specials, text)
+	if _, ok := special[""]; ok {
+		return nil, fmt.Errorf("tokenizer: an empty special token; remove it")
 	}
-	slices.SortFunc(t.specials, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
-		}
-		return strings.Compare(a, b)
-	})
+	t.specials = longestFirst(slices.Collect(maps.Keys(special)))
 	for id, token := range tokens {
 		if s, ok := special[token]; ok && int(s) == id {
 			continue
@@ -115,33 +108,23 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 		e = newEncoder()
 	}
 	ids := make([]int32, 0, len(text)/4+8)
+	from := 0
 	if special {
-		for {
-			at, name := t.nextSpecial(text)
+		for c := newCutter(text, t.specials); ; {
+			at, name := c.find(from)
 			if name == "" {
 				break
 			}
-			ids = append(e.encode(t, ids, text[:at]), t.special[name])
-			text = text[at+len(name):]
+			ids = append(e.encode(t, ids, text[from:at]), t.special[name])
+			from = at + len(name)
 		}
 	}
-	ids = e.encode(t, ids, text)
+	ids = e.encode(t, ids, text[from:])
 	select {
 	case t.idle <- e:
 	default:
 	}
 	return ids
-}
-
-// nextSpecial finds the first special token in text, the longest of those that begin there.
-func (t *Tokenizer) nextSpecial(text string) (at int, name string) {
-	at = len(text)
-	for _, s := range t.specials {
-		if i := strings.Index(text, s); i >= 0 && i < at {
-			at, name = i, s
-		}
-	}
-	return at, name
 }
 
 // Decode returns the exact bytes of the tokens. An id outside the vocabulary becomes U+FFFD.

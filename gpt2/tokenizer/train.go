@@ -116,12 +116,13 @@ func bytesInOrder() []string {
 
 // countPieces counts the pieces of the corpus between the special tokens.
 func countPieces(corpus iter.Seq[string], special []string) map[string]int64 {
-	cutter := &Tokenizer{specials: special}
+	special = longestFirst(special)
 	counts := map[string]*int64{}
 	for text := range corpus {
-		for text != "" {
-			at, name := cutter.nextSpecial(text)
-			for i := 0; i < at; {
+		c := newCutter(text, special)
+		for i := 0; i < len(text); {
+			at, name := c.find(i)
+			for i < at {
 				end := nextPiece(text[:at], i)
 				if n, ok := counts[text[i:end]]; ok {
 					*n++
@@ -131,7 +132,7 @@ func countPieces(corpus iter.Seq[string], special []string) map[string]int64 {
 				}
 				i = end
 			}
-			text = text[at+len(name):]
+			i = at + len(name)
 		}
 	}
 	out := make(map[string]int64, len(counts))
