@@ -3,6 +3,7 @@ package attribution
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -284,3 +285,5 @@ func indices(mask []bool) []int {
 	}
 	return out
 }
+
+func unmarshal(text []byte, to any) error { return json.Unmarshal(text, to) }
