@@ -82,3 +82,16 @@ func TestDumpFrame(t *testing.T) {
 		os.WriteFile(*dumpDir+"/frame-"+n+".html", []byte(doc+"<script>var D2=JSON.parse(document.getElementById('data').textContent);"+p+"</script>"), 0o644)
 	}
 }
+
+func TestDumpPage(t *testing.T) {
+	if *dumpDir == "" {
+		return
+	}
+	full := planted(1, 12, 1.5)
+	b, err := GraphPage(pruned(t, full, 0.8, 0.98), PageOptions{Graph: GraphOptions{Full: full}, Provenance: Provenance{Tool: "clt v0.1.0", Go: "go1.26.8", Command: "clt attribute -prompt 'Fact: …' -o graph.json && clt export -html graph.json"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(len(b))
+	os.WriteFile(*dumpDir+"/page.html", b, 0o644)
+}

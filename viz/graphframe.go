@@ -66,10 +66,10 @@ type frameData struct {
 	Share   []int      `json:"w"` // signed share of the target's input, in 1/10 000
 }
 
-// decimal is a number with four significant digits.
+// decimal is a number with five significant digits.
 type decimal float64
 
-func (d decimal) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%.4g", float64(d)), nil }
+func (d decimal) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%.5g", float64(d)), nil }
 
 // labelPos is the place of a label, or 0 for none: x, y, anchor (0 start, 1
 // middle, 2 end).
