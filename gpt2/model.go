@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/gomlx/compute"
@@ -25,6 +24,8 @@ type Model struct {
 	Name      string
 	SHA256    string // of the weight files
 	Double    bool   // computes in float64
+
+	noTokenizer error // why there is no tokenizer although its files are there
 
 	mu      sync.Mutex
 	execs   map[string]*model.Exec
@@ -78,9 +79,8 @@ func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error)
 		return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
 	}
 	if hasTokenizer(dir) {
-		if m.Tokenizer, err = tokenizer.Load(dir); err != nil {
-			return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
-		}
+		// A tokenizer of another kind does not keep the model from running on ids.
+		m.Tokenizer, m.noTokenizer = tokenizer.Load(dir)
 	}
 	return m, nil
 }
@@ -131,8 +131,9 @@ func (m *Model) Params() (Params, error) {
 	return p, nil
 }
 
-// Save writes a Hugging Face directory, whole or not at all: config.json,
-// model.safetensors, and the tokenizer if the model has one.
+// Save writes a Hugging Face directory: config.json, model.safetensors, and the
+// tokenizer if the model has one. Each file is written whole or not at all; other
+// files in the directory are left alone.
 func (m *Model) Save(dir string) error {
 	params, err := m.Params()
 	if err != nil {
@@ -142,17 +143,18 @@ func (m *Model) Save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("gpt2: save: %w", err)
 	}
-	return atomicfile.WriteDir(dir, func(tmp string) error {
-		if err := atomicfile.Write(filepath.Join(tmp, "config.json"), config); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("gpt2: save: %w", err)
+	}
+	if m.Tokenizer != nil {
+		if err := m.Tokenizer.Save(dir); err != nil {
 			return err
 		}
-		if m.Tokenizer != nil {
-			if err := m.Tokenizer.Save(tmp); err != nil {
-				return err
-			}
-		}
-		return safetensors.WriteFile(filepath.Join(tmp, "model.safetensors"), map[string]string{"format": "pt"}, params.tensors()...)
-	})
+	}
+	if err := atomicfile.Write(filepath.Join(dir, "config.json"), config); err != nil {
+		return err
+	}
+	return safetensors.WriteFile(filepath.Join(dir, "model.safetensors"), map[string]string{"format": "pt"}, params.tensors()...)
 }
 
 // DType is the type of the computation.
@@ -181,6 +183,9 @@ func (m *Model) CheckTokens(tokens []int32) error {
 
 // Encode tokenises a prompt and puts <|endoftext|> in front of it if bos is set.
 func (m *Model) Encode(text string, bos bool) ([]int32, error) {
+	if m.noTokenizer != nil {
+		return nil, fmt.Errorf("gpt2: %s: %w; give token ids instead", m.Name, m.noTokenizer)
+	}
 	if m.Tokenizer == nil {
 		return nil, fmt.Errorf("gpt2: %s has no tokenizer files (vocab.json and merges.txt, or tokenizer.json); give token ids instead", m.Name)
 	}
@@ -211,11 +216,14 @@ func (m *Model) TokenTexts(ids []int32) []string {
 	return s
 }
 
+// CompilesShapes says whether each new shape costs a real compilation, as on XLA.
+func (m *Model) CompilesShapes() bool { return m.Backend.Name() == "xla" }
+
 // Bucket is the length to which a prompt is padded on the right before it runs:
 // itself on the Go backend, the next power of two (at most the context) where
 // each new shape costs a compilation. Causal attention hides the padding.
 func (m *Model) Bucket(n int) int {
-	if strings.HasPrefix(m.Backend.Name(), "go") {
+	if !m.CompilesShapes() {
 		return n
 	}
 	b := 8

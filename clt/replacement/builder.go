@@ -64,7 +64,7 @@ func (b *builder) makeSources() error {
 	for _, n := range count {
 		features = max(features, n)
 	}
-	if length != len(b.Tokens) || b.LM.Bucket(9) != 9 {
+	if b.LM.CompilesShapes() {
 		features = (features + 31) / 32 * 32 // fewer shapes to compile
 	}
 	b.slots = features + layers

@@ -37,7 +37,7 @@ func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.H
 
 // localNodes are the activations that make the local replacement model.
 type localNodes struct {
-	pattern, scale1, scale2, mlpOut, recon, pre, act []*Node
+	pattern, scale1, scale2, mlpOut, recon, pre, act, skip []*Node
 	scaleF                                           *Node
 }
 
@@ -69,7 +69,15 @@ func watchHook(cfg clt.Config, positions *Node, enc []clt.EncoderNodes, dec []cl
 			act = Mul(act, keep)
 			n.pre, n.act = append(n.pre, pre), append(n.act, act)
 			decoder.Add(l, act, x)
+			if cfg.Skip {
+				n.skip = append(n.skip, skipNode(x, dec[l]))
+			}
 		}
 		return x
 	}
+}
+
+// skipNode is what the skip of a layer makes of what it reads.
+func skipNode(read *Node, dec clt.DecoderNodes) *Node {
+	return DotGeneral(read, []int{read.Rank() - 1}, nil, dec.Skip, []int{0}, nil)
 }

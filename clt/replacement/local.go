@@ -32,6 +32,7 @@ type Local struct {
 	errors  []gpt2.Array // layer -> [pos, d_model]: MLP output minus reconstruction
 	pre     []gpt2.Array // layer -> [pos, features]
 	act     []gpt2.Array // layer -> [pos, features], position 0 zero
+	skip    []gpt2.Array // layer -> [pos, d_model], nil without skip
 }
 
 // Localize runs the model once on the tokens and freezes what the graph needs.
@@ -45,7 +46,7 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 	}
 	padded := make([]int32, m.LM.Bucket(len(tokens)))
 	copy(padded, tokens)
-	outs, err := exec.Call(m.inputs(tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))...)
+	outs, err := exec.Call(m.weights.Inputs(tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))...)
 	if err != nil {
 		return nil, fmt.Errorf("replacement: localize: %w", err)
 	}
@@ -66,6 +67,9 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 		out, recon := next(0), next(0)
 		l.mlpOut, l.errors = append(l.mlpOut, out), append(l.errors, subtract(out, recon))
 		l.pre, l.act = append(l.pre, next(0)), append(l.act, next(0))
+		if m.CLT.Skip {
+			l.skip = append(l.skip, next(0))
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("replacement: localize: %w", err)

@@ -13,7 +13,7 @@ import (
 // localGraph returns the [graph] function of the clean pass. Inputs: the
 // transcoder's weights, tokens [1, pos]. Outputs: logits, final scale, then for
 // each layer pattern, ln1 scale, ln2 scale, MLP output, reconstruction,
-// pre-activations, activations.
+// pre-activations, activations, and with skip what it writes.
 func localGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		enc, dec, rest := c.UnpackNodes(in)
@@ -24,6 +24,9 @@ func localGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) []*No
 		out := []*Node{logits, n.scaleF}
 		for l := range cfg.Layers {
 			out = append(out, n.pattern[l], n.scale1[l], n.scale2[l], n.mlpOut[l], n.recon[l], n.pre[l], n.act[l])
+			if c.Skip {
+				out = append(out, n.skip[l])
+			}
 		}
 		return out
 	}

@@ -3,8 +3,6 @@ package replacement
 import (
 	"fmt"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
@@ -43,13 +41,4 @@ func (m *Model) Close() { m.weights.Free() }
 // Position 0 keeps its true MLP outputs.
 func (m *Model) Program() gpt2.Program {
 	return gpt2.Program{Key: "replace|" + m.key, Inputs: m.weights.Tensors, Hook: replaceHook(m.CLT.Config, m.LM.DType())}
-}
-
-// inputs appends the transcoder's tensors to others.
-func (m *Model) inputs(first ...*tensors.Tensor) []any {
-	list := make([]any, 0, len(first)+len(m.weights.Tensors))
-	for _, t := range first {
-		list = append(list, t)
-	}
-	return m.weights.Inputs(list...)
 }

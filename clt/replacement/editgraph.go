@@ -1,0 +1,145 @@
+package replacement
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+)
+
+// editor applies edit tables inside a graph.
+type editor struct {
+	rows       *Node // [pos] int32: the table row of each position
+	scale, add []*Node
+}
+
+// newEditor reads 2·layers tables [rows, features] and returns what follows them.
+func newEditor(layers int, positions *Node, in []*Node) (editor, []*Node) {
+	last := in[0].Shape().Dimensions[0] - 1
+	e := editor{rows: Min(positions, Scalar(positions.Graph(), positions.DType(), last)), scale: in[:layers], add: in[layers : 2*layers]}
+	return e, in[2*layers:]
+}
+
+// apply edits activations [batch, pos, features].
+func (e editor) apply(l int, act *Node) *Node {
+	at := func(table *Node) *Node { return InsertAxes(Gather(table, InsertAxes(e.rows, -1)), 0) }
+	return Add(Mul(act, at(e.scale[l])), at(e.add[l]))
+}
+
+// liveHook adds, on top of the live MLP outputs, what the edits change in the
+// features of this very run: (edited - current activation) · W_dec at every layer
+// that the feature writes to. Inputs: edit tables, transcoder weights.
+func liveHook(c clt.Config) func(*Node, []*Node) gpt2.Hook {
+	return func(positions *Node, in []*Node) gpt2.Hook {
+		edits, rest := newEditor(c.Layers, positions, in)
+		enc, dec, _ := c.UnpackNodes(rest)
+		return liveEdits(c, positions, edits, enc, dec, nil)
+	}
+}
+
+func liveEdits(c clt.Config, positions *Node, edits editor, enc []clt.EncoderNodes, dec []clt.DecoderNodes, pres []*Node) gpt2.Hook {
+	sums := make([]*Node, c.Layers)
+	return func(name gpt2.HookName, x *Node) *Node {
+		l, site, ok := name.Split()
+		switch {
+		case ok && site == c.Read:
+			pre, act := c.EncodeNode(x, enc[l])
+			if pres != nil {
+				pres[l] = pre
+			}
+			act = Mul(act, notFirst(positions, x.DType()))
+			out := c.WriteNode(l, Sub(edits.apply(l, act), act), dec[l].W) // [batch, pos, targets, d_model]
+			for k := range c.Targets(l) {
+				part := Squeeze(SliceAxis(out, 2, AxisElem(k)), 2)
+				if sums[l+k] == nil {
+					sums[l+k] = part
+				} else {
+					sums[l+k] = Add(sums[l+k], part)
+				}
+			}
+		case ok && site == gpt2.MLPOut:
+			return Add(x, sums[l])
+		}
+		return x
+	}
+}
+
+// iterativeEdits re-encodes, edits and re-decodes the features inside a range of
+// layers and adds the clean errors: the live local replacement model of the range.
+func iterativeEdits(c clt.Config, positions *Node, from, to int, edits editor, errors []*Node, enc []clt.EncoderNodes, dec []clt.DecoderNodes, pres []*Node) gpt2.Hook {
+	decoder := c.NewDecoder(dec)
+	return func(name gpt2.HookName, x *Node) *Node {
+		l, site, ok := name.Split()
+		switch {
+		case ok && site == c.Read:
+			pre, act := c.EncodeNode(x, enc[l])
+			pres[l] = pre
+			act = Mul(act, notFirst(positions, x.DType()))
+			if l < to {
+				act = edits.apply(l, act)
+			}
+			decoder.Add(l, act, x)
+		case ok && site == gpt2.MLPOut && l >= from && l < to:
+			return Add(decoder.Output(l), errors[l])
+		}
+		return x
+	}
+}
+
+// clampOutputs sets the MLP outputs of a range of layers and watches features. A
+// skip is linear and stays live: the outputs are given without it.
+func clampOutputs(c clt.Config, from, to int, outputs []*Node, enc []clt.EncoderNodes, dec []clt.DecoderNodes, pres []*Node) gpt2.Hook {
+	var skip *Node
+	return func(name gpt2.HookName, x *Node) *Node {
+		l, site, ok := name.Split()
+		switch {
+		case ok && site == c.Read:
+			pres[l], _ = c.EncodeNode(x, enc[l])
+			if c.Skip {
+				skip = skipNode(x, dec[l])
+			}
+		case ok && site == gpt2.MLPOut && l >= from && l < to:
+			if c.Skip {
+				return Add(outputs[l], skip)
+			}
+			return outputs[l]
+		}
+		return x
+	}
+}
+
+// interveneGraph returns the [graph] function of one intervention. Inputs: frozen
+// part, tokens [1, pos], then by mode: edit tables (live), edit tables and errors
+// by layer (iterative), MLP outputs by layer (constrained); transcoder weights.
+// Outputs: logits, pre-activations by layer.
+func interveneGraph(cfg gpt2.Config, c clt.Config, iv InterveneConfig) func(*model.Scope, []*Node) []*Node {
+	return func(scope *model.Scope, in []*Node) []*Node {
+		f, rest := unpackFrozen(cfg.Layers, in)
+		tokens, rest := rest[0], rest[1:]
+		positions := Iota(tokens.Graph(), shapes.Make(dtypes.Int32, tokens.Shape().Dimensions[1]), 0)
+		pres := make([]*Node, cfg.Layers)
+		var hook gpt2.Hook
+		switch iv.Mode {
+		case Live:
+			edits, rest := newEditor(cfg.Layers, positions, rest)
+			enc, dec, _ := c.UnpackNodes(rest)
+			hook = liveEdits(c, positions, edits, enc, dec, pres)
+		case Iterative:
+			edits, rest := newEditor(cfg.Layers, positions, rest)
+			enc, dec, _ := c.UnpackNodes(rest[cfg.Layers:])
+			hook = iterativeEdits(c, positions, iv.From, iv.To, edits, rest[:cfg.Layers], enc, dec, pres)
+		case Constrained:
+			enc, dec, _ := c.UnpackNodes(rest[cfg.Layers:])
+			hook = clampOutputs(c, iv.From, iv.To, rest[:cfg.Layers], enc, dec, pres)
+		default:
+			panic(fmt.Errorf("replacement: mode %q is not known", iv.Mode))
+		}
+		logits := gpt2.Forward(scope, cfg, tokens, gpt2.Chain(f.hook(iv.FreezeAttention, iv.FreezeLN), hook))
+		return append([]*Node{logits}, pres...)
+	}
+}
