@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"testing"
+	"time"
 )
 
 var dumpDir = flag.String("dump", "", "write sample pages to this folder, to look at")
@@ -94,4 +95,65 @@ func TestDumpPage(t *testing.T) {
 	}
 	t.Log(len(b))
 	os.WriteFile(*dumpDir+"/page.html", b, 0o644)
+}
+
+func TestDumpMore(t *testing.T) {
+	if *dumpDir == "" {
+		return
+	}
+	os.WriteFile(*dumpDir+"/more.html", []byte(`<!doctype html><meta charset="utf-8"><body style="background:#888">`+moreSamples().HTML), 0o644)
+}
+
+func moreSamples() Output {
+	toks := []string{endOfText, "Fact", ":", " the", " capital", " of", " the", " state", " containing", " Dallas", " is"}
+	var m, s [][]float64
+	var layers []string
+	for l := range 12 {
+		var r, q []float64
+		for p := range toks {
+			r = append(r, math.Abs(math.Sin(float64(l*p)))*float64(p))
+			q = append(q, math.Sin(float64(l*3+p)))
+		}
+		m, s = append(m, r), append(s, q)
+		layers = append(layers, layerName(l))
+	}
+	s[3][4] = math.NaN()
+	var heads [][][]float64
+	for h := range 12 {
+		var pat [][]float64
+		for i := range toks {
+			row := make([]float64, len(toks))
+			sum := 0.0
+			for j := range i + 1 {
+				row[j] = math.Exp(2 * math.Sin(float64(h*i+j*(h+1))))
+				sum += row[j]
+			}
+			for j := range row {
+				row[j] /= sum
+			}
+			pat = append(pat, row)
+		}
+		heads = append(heads, pat)
+	}
+	var vals []float64
+	for i := range 4000 {
+		vals = append(vals, math.Exp(2*math.Sin(float64(i)*1.37)+math.Cos(float64(i)*0.77)))
+	}
+	vals = append(vals, 0, 0, 0, math.NaN())
+	t0 := time.Unix(0, 0)
+	mt := Meter{What: "attributing", Unit: "targets", Total: 5000}
+	mt.Start(t0)
+	mt.Update(t0.Add(15*time.Second), 1240)
+	a := Generation{Name: "model", Tokens: []string{"The", " capital", " of", " Texas", " is", " Austin", ".", " It", " is", " a", " city", "\n", "Yes"}, KL: []float64{0, 0.1, 0.2, 0.1, 0, 3, 0.1, 0, 2, 1, 0.1, 0, 0}}
+	b := Generation{Name: "replacement", Tokens: []string{"The", " capital", " of", " Texas", " is", " Dallas", ".", " It", " has", " a", " big", " city"}}
+	return Join("more",
+		Heat("Activation by layer and token", m, toks, layers, HeatOptions{YLabel: "layer", XLabel: "token", BottomUp: true}),
+		Heat("Signed", s, toks, layers, HeatOptions{Signed: true}),
+		Attention("Attention, layer 3", heads, toks),
+		Hist("Activations", vals, HistOptions{LogX: true, SkipZero: true, XLabel: "activation"}),
+		Hist("Counts", vals, HistOptions{LogCount: true, XLabel: "activation"}),
+		mt.Output(t0.Add(15*time.Second), 1240, "loss 0.31"),
+		mt.Finish(t0.Add(61*time.Second), 5000, ""),
+		Diff("Two texts", a, b),
+	)
 }

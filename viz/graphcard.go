@@ -57,6 +57,9 @@ func (v *view) output() (Output, error) {
 		c.note = "The picture becomes interactive where scripts may run: trust this notebook, or run the cell again."
 	}
 	c.markdown = v.markdown(title, c.finding, facts, paths, head, rows)
+	if v.untitled {
+		c.title = ""
+	}
 	c.plain = visible(title) + "\n" + visible(c.finding) + "\n" + strings.Join(facts, " · ") + "\n" + plainTable("Nodes by influence", head, rows)
 	return c.output(), nil
 }

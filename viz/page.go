@@ -58,6 +58,7 @@ func GraphPage(g *attribution.Graph, o PageOptions) ([]byte, error) {
 		return nil, err
 	}
 	v.layout()
+	v.untitled = true // the page has the title
 	out, err := v.output()
 	if err != nil {
 		return nil, err

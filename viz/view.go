@@ -45,6 +45,8 @@ type view struct {
 	links   []link  // descending score
 	target  int     // most probable logit
 
+	untitled bool // leave the title to the page
+
 	totalNodes, totalEdges int
 	shownNodes             int     // drawn by default: without position and bias nodes
 	shownLinks             int     // links in the overview
