@@ -33,7 +33,7 @@ func (m *Model) RunProgram(p Program, tokens []int32, names ...HookName) (*Cache
 	}
 	padded := make([]int32, m.Bucket(len(tokens)))
 	copy(padded, tokens)
-	out, err := m.call(p, names, tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))
+	out, err := m.call(p, names, true, tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (m *Model) RunBatch(p Program, batch [][]int32, names ...HookName) (logits 
 	if names, err = m.expand(names); err != nil {
 		return Array{}, nil, err
 	}
-	out, err := m.call(p, names, flat)
+	out, err := m.call(p, names, true, flat)
 	if err != nil {
 		return Array{}, nil, err
 	}
@@ -68,6 +68,26 @@ func (m *Model) RunBatch(p Program, batch [][]int32, names ...HookName) (logits 
 		hooks[n] = out[i+1]
 	}
 	return out[0], hooks, nil
+}
+
+// RunHooks is RunBatch without logits, which cost as much as several layers.
+func (m *Model) RunHooks(p Program, batch [][]int32, names ...HookName) (map[HookName]Array, error) {
+	flat, err := m.flatten(batch)
+	if err != nil {
+		return nil, err
+	}
+	if names, err = m.expand(names); err != nil {
+		return nil, err
+	}
+	out, err := m.call(p, names, false, flat)
+	if err != nil {
+		return nil, err
+	}
+	hooks := map[HookName]Array{}
+	for i, n := range names {
+		hooks[n] = out[i]
+	}
+	return hooks, nil
 }
 
 // flatten checks a batch of equal lengths and makes its tensor.
@@ -88,14 +108,19 @@ func (m *Model) flatten(batch [][]int32) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0])), nil
 }
 
-// call runs the program and copies its outputs to the host.
-func (m *Model) call(p Program, names []HookName, tokens *tensors.Tensor) ([]Array, error) {
+// call runs the program and copies its outputs to the host: logits, if wanted,
+// then the hooks.
+func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.Tensor) ([]Array, error) {
 	var key strings.Builder
-	fmt.Fprintf(&key, "cache|%s|", p.Key)
+	fmt.Fprintf(&key, "cache|%v|%s|", logits, p.Key)
 	for _, n := range names {
 		key.WriteString(string(n) + ",")
 	}
-	exec, err := Compiled(m, key.String(), cacheGraph(m.Config, p, names))
+	build := cacheGraph(m.Config, p, names)
+	if !logits {
+		build = hooksGraph(m.Config, p, names)
+	}
+	exec, err := Compiled(m, key.String(), build)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,13 @@ func positionsOf(tokens *Node) *Node {
 	return Iota(tokens.Graph(), shapes.Make(dtypes.Int32, tokens.Shape().Dimensions[1]), 0)
 }
 
+// hooksGraph is cacheGraph without the logits: the pass ends where the last named
+// hook stands, as far as the backend drops what nobody asked for.
+func hooksGraph(cfg Config, p Program, names []HookName) func(*model.Scope, []*Node) []*Node {
+	all := cacheGraph(cfg, p, names)
+	return func(scope *model.Scope, in []*Node) []*Node { return all(scope, in)[1:] }
+}
+
 // cacheGraph returns the [graph] function that runs the program on inputs
 // tokens, extra... and returns the logits, then the named hooks in order.
 func cacheGraph(cfg Config, p Program, names []HookName) func(*model.Scope, []*Node) []*Node {
