@@ -1,0 +1,58 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"os"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/viz"
+)
+
+// exit ends the cell; tests replace it.
+var exit = os.Exit
+
+// fail ends the cell with one red line: what went wrong; what to do. The exit status is not zero, so that Run All stops.
+func fail(verb string, err error) {
+	code := 1
+	line := wire.FromError(err).Error()
+	switch {
+	case errors.Is(err, errInterrupted):
+		code = 130
+		line = verb + " was interrupted; run the cell again to go on"
+	case !strings.HasPrefix(line, "lab: ") && !strings.Contains(line, verb):
+		line = verb + ": " + line
+	}
+	line = "✗ " + strings.TrimPrefix(line, "lab: ")
+	out.show("", viz.Output{
+		HTML:     `<div style="color:#B00020;font-weight:600">` + html.EscapeString(line) + `</div>`,
+		Markdown: "**" + line + "**",
+		Plain:    line,
+		Kind:     "error",
+	})
+	out.sync()
+	exit(code)
+}
+
+// remark shows one dim line that is no result.
+func remark(line string) {
+	out.show("", viz.Output{
+		HTML:     `<div style="color:#595959">` + html.EscapeString(line) + `</div>`,
+		Markdown: "*" + line + "*",
+		Plain:    line,
+		Kind:     "remark",
+	})
+}
+
+// Check ends the cell if a claim of the notebook does not hold, and shows a green line if it does. The texts say what is
+// claimed, what was expected and what was got.
+func Check(ok bool, claim string, detail ...any) {
+	text := strings.TrimSpace(fmt.Sprint(detail...))
+	if !ok {
+		fail("check", &wire.Error{Message: "lab: " + claim + " does not hold", Cure: text})
+		return
+	}
+	Show(viz.Check(claim, true, text))
+}

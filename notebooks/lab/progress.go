@@ -1,0 +1,172 @@
+package lab
+
+import (
+	"fmt"
+	"html"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/viz"
+	"github.com/janpfeifer/gonb/gonbui"
+)
+
+const (
+	barDelay = 400 * time.Millisecond // calls that are faster show no bar
+	barGap   = 250 * time.Millisecond // at most four updates a second
+)
+
+// noTimes leaves elapsed times out of what is saved, so that two runs of a committed notebook give the same text.
+var noTimes = os.Getenv("CLT_NO_TIMES") != ""
+
+// bar shows the progress of one call: live while it runs, one line of text when it has ended.
+type bar struct {
+	verb       string
+	now        func() time.Time
+	draw       func(running bool, text string, fraction float64)
+	begin      time.Time
+	drawn      time.Time
+	shown      bool
+	phase      string
+	phaseBegin time.Time
+	phaseFrom  int // steps done when the phase was first seen
+	latest     wire.Progress
+}
+
+func newBar(verb string) *bar {
+	b := &bar{verb: verb, now: time.Now, begin: time.Now()}
+	switch {
+	case gonbui.IsNotebook:
+		place := newLive()
+		b.draw = func(running bool, text string, fraction float64) { place.final(barOutput(running, text, fraction)) }
+	case isTerminal(os.Stderr):
+		b.draw = func(running bool, text string, _ float64) { drawTerminal(os.Stderr, running, text) }
+	default:
+		b.draw = func(bool, string, float64) {}
+	}
+	return b
+}
+
+func (b *bar) update(p wire.Progress) {
+	t := b.now()
+	if p.Phase != b.phase || b.phaseBegin.IsZero() {
+		b.phase, b.phaseBegin, b.phaseFrom = p.Phase, t, p.Done
+	}
+	b.latest = p
+	if t.Sub(b.begin) < barDelay || (b.shown && t.Sub(b.drawn) < barGap) {
+		return
+	}
+	b.drawn, b.shown = t, true
+	fraction := -1.0
+	if p.Total > 0 {
+		fraction = min(1, float64(p.Done)/float64(p.Total))
+	}
+	b.draw(true, b.text(t), fraction)
+}
+
+// finish replaces the bar by the last state in words. A call that was too quick for a bar leaves nothing.
+func (b *bar) finish(err error) {
+	if !b.shown {
+		return
+	}
+	b.draw(false, b.last(err), -1)
+}
+
+// text is the line beside the bar: "train 120 / 300 · loss 0.031 · 12 s left".
+func (b *bar) text(t time.Time) string {
+	parts := []string{b.steps()}
+	parts = append(parts, b.numbers()...)
+	if left, ok := b.left(t); ok {
+		parts = append(parts, span(left)+" left")
+	}
+	return strings.Join(parts, " · ")
+}
+
+func (b *bar) last(err error) string {
+	p := b.latest
+	first := fmt.Sprintf("%s: %d steps", b.verb, p.Done)
+	if err != nil {
+		first = fmt.Sprintf("%s: stopped at %s", b.verb, b.steps())
+	}
+	if !noTimes {
+		first += " in " + span(b.now().Sub(b.begin))
+	}
+	return strings.Join(append([]string{first}, b.numbers()...), " · ")
+}
+
+func (b *bar) steps() string {
+	p, name := b.latest, b.latest.Phase
+	if name == "" {
+		name = b.verb
+	}
+	switch {
+	case p.Total > 0:
+		return fmt.Sprintf("%s %d / %d", name, p.Done, p.Total)
+	case p.Done > 0:
+		return fmt.Sprintf("%s %d", name, p.Done)
+	}
+	return name
+}
+
+func (b *bar) numbers() []string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(b.latest.Values)) {
+		parts = append(parts, fmt.Sprintf("%s %.4g", name, b.latest.Values[name]))
+	}
+	if b.latest.Message != "" {
+		parts = append(parts, b.latest.Message)
+	}
+	return parts
+}
+
+// left is the time to the end of the phase at the rate of this phase so far.
+func (b *bar) left(t time.Time) (time.Duration, bool) {
+	p, took := b.latest, t.Sub(b.phaseBegin)
+	steps := p.Done - b.phaseFrom
+	if p.Total <= 0 || steps <= 0 || took < barGap || p.Done > p.Total {
+		return 0, false
+	}
+	return time.Duration(float64(took) / float64(steps) * float64(p.Total-p.Done)), true
+}
+
+// span writes a duration with as many digits as a person wants.
+func span(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// barOutput is the bar in a notebook; the saved notebook keeps the last one, which has no bar.
+func barOutput(running bool, text string, fraction float64) viz.Output {
+	o := viz.Output{Markdown: text, Plain: text, Kind: "progress"}
+	switch {
+	case running && fraction >= 0:
+		o.HTML = fmt.Sprintf(`<div><progress max="1" value="%.4f" style="width:240px"></progress> %s</div>`, fraction, html.EscapeString(text))
+	case running:
+		o.HTML = `<div><progress style="width:240px"></progress> ` + html.EscapeString(text) + `</div>`
+	default:
+		o.HTML = `<div style="color:#595959">` + html.EscapeString(text) + `</div>`
+	}
+	return o
+}
+
+func drawTerminal(w io.Writer, running bool, text string) {
+	end := ""
+	if !running {
+		end = "\n"
+	}
+	fmt.Fprintf(w, "\r\x1b[K%s%s", text, end)
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
