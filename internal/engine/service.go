@@ -1,0 +1,286 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+
+	"github.com/gomlx/compute"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/clt/replacement"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
+	"github.com/etredal/cross-layer-transcoder/internal/backend"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/server"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+)
+
+// Report receives progress; it may be nil in calls of the methods.
+type Report func(wire.Progress)
+
+// Service keeps backends, models and transcoders open between calls. It is safe
+// for concurrent use.
+type Service struct {
+	// Log receives one line a remark, such as the backend that was chosen; nil for none.
+	Log func(string)
+
+	mu       sync.Mutex
+	backends map[string]opened
+	models   map[string]*gpt2.Model
+	joined   map[string]*replacement.Model
+	scratch  string
+}
+
+type opened struct {
+	b    compute.Backend
+	info backend.Info
+}
+
+// New returns a service with nothing open.
+func New() *Service {
+	return &Service{backends: map[string]opened{}, models: map[string]*gpt2.Model{}, joined: map[string]*replacement.Model{}}
+}
+
+// Close frees what is open and removes scratch files.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.joined {
+		m.Close()
+	}
+	if s.scratch != "" {
+		return os.RemoveAll(s.scratch)
+	}
+	return nil
+}
+
+// Verbs is the table that the socket server exposes.
+func (s *Service) Verbs() server.Table {
+	return server.Table{
+		"open": server.Handle(s.Open), "tokens": server.Handle(s.Tokens), "run": server.Handle(s.Run),
+		"generate": server.Handle(s.Generate), "train-lm": server.Handle(s.TrainLM), "train": server.Handle(s.Train),
+		"eval": server.Handle(s.Eval), "encode": server.Handle(s.Encode), "attribute": server.Handle(s.Attribute),
+		"intervene": server.Handle(s.Intervene), "doctor": server.Handle(s.Doctor), "accuracy": server.Handle(s.Accuracy),
+		"prompts": server.Handle(s.Prompts),
+	}
+}
+
+func (s *Service) log(format string, args ...any) {
+	if s.Log != nil {
+		s.Log(fmt.Sprintf(format, args...))
+	}
+}
+
+// backend opens a backend once and says which, once.
+func (s *Service) backend(name string) (opened, error) {
+	if o, ok := s.backends[name]; ok {
+		return o, nil
+	}
+	b, info, err := backend.Open(name)
+	if err != nil {
+		return opened{}, err
+	}
+	s.log("backend: %s", info)
+	o := opened{b, info}
+	s.backends[name] = o
+	return o, nil
+}
+
+// model opens a model once per backend and type.
+func (s *Service) model(set wire.Setup) (*gpt2.Model, backend.Info, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.modelLocked(set)
+}
+
+func (s *Service) modelLocked(set wire.Setup) (*gpt2.Model, backend.Info, error) {
+	if set.Model == "" {
+		set.Model = "pocket"
+	}
+	double, err := isDouble(set)
+	if err != nil {
+		return nil, backend.Info{}, err
+	}
+	if double && set.Backend == "" {
+		set.Backend = "go" // XLA would do it too, but the Go backend is the reference
+	}
+	o, err := s.backend(set.Backend)
+	if err != nil {
+		return nil, backend.Info{}, err
+	}
+	key := fmt.Sprintf("%s|%s|%v", set.Model, set.Backend, double)
+	if stamp, err := stampOf(set.Model); err == nil {
+		key += "|" + stamp // a retrained directory is another model
+	}
+	if m := s.models[key]; m != nil {
+		return m, o.info, nil
+	}
+	opts := gpt2.LoadOptions{Double: double}
+	var m *gpt2.Model
+	if set.Model == "pocket" {
+		m, err = pocket.Open(o.b, opts)
+	} else {
+		var dir string
+		if dir, err = FindModel(set.Model); err == nil {
+			m, err = gpt2.Load(o.b, dir, opts)
+		}
+	}
+	if err != nil {
+		return nil, o.info, err
+	}
+	s.models[key] = m
+	return m, o.info, nil
+}
+
+func isDouble(set wire.Setup) (bool, error) {
+	switch set.DType {
+	case "", "f32":
+		return false, nil
+	case "f64":
+		return true, nil
+	}
+	return false, fmt.Errorf("engine: dtype %q is not known; use f32 or f64", set.DType)
+}
+
+// stampOf tells one state of a directory from another.
+func stampOf(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, e := range entries {
+		if i, err := e.Info(); err == nil && !e.IsDir() {
+			fmt.Fprintln(h, e.Name(), i.Size(), i.ModTime().UnixNano())
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
+}
+
+// FindModel turns what a person calls a model into its directory.
+func FindModel(name string) (string, error) {
+	if isDir(name) {
+		return name, nil
+	}
+	if dir := os.Getenv("GPT2_DIR"); dir != "" && name == "gpt2" && isDir(dir) {
+		return dir, nil
+	}
+	for _, root := range modelRoots() {
+		if dir := filepath.Join(root, filepath.FromSlash(name)); isDir(dir) {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("engine: model %q is neither \"pocket\" nor a directory nor fetched; give a Hugging Face directory with config.json and model.safetensors", name)
+}
+
+// modelRoots are where fetched models are: out/models of the clone, and the
+// user's cache.
+func modelRoots() []string {
+	roots := []string{filepath.Join("out", "models")}
+	if r := os.Getenv("CLT_ROOT"); r != "" {
+		roots = append(roots, filepath.Join(r, "out", "models"))
+	}
+	if c, err := os.UserCacheDir(); err == nil {
+		roots = append(roots, filepath.Join(c, "clt", "models"))
+	}
+	return roots
+}
+
+func isDir(path string) bool {
+	i, err := os.Stat(path)
+	return err == nil && i.IsDir()
+}
+
+// join opens a model with a transcoder, once.
+func (s *Service) join(set wire.Setup) (*replacement.Model, backend.Info, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lm, info, err := s.modelLocked(set)
+	if err != nil {
+		return nil, info, err
+	}
+	if set.CLT == "" {
+		set.CLT = "pocket"
+	}
+	key := fmt.Sprintf("%p|%s", lm, set.CLT)
+	if stamp, err := stampOf(set.CLT); err == nil {
+		key += "|" + stamp
+	}
+	if m := s.joined[key]; m != nil {
+		return m, info, nil
+	}
+	t, id, err := OpenCLT(set.CLT)
+	if err != nil {
+		return nil, info, err
+	}
+	m, err := replacement.New(lm, t, id)
+	if err != nil {
+		return nil, info, err
+	}
+	s.joined[key] = m
+	return m, info, nil
+}
+
+// OpenCLT reads a transcoder: "pocket", "pocket-batchtopk", "pocket-per-layer", or
+// a directory.
+func OpenCLT(name string) (*clt.Transcoder, attribution.Artifact, error) {
+	var fsys fs.FS
+	if embedded, ok := pocket.CLT(name); ok {
+		fsys = embedded
+	} else if isDir(name) {
+		fsys = os.DirFS(name)
+	} else {
+		return nil, attribution.Artifact{}, fmt.Errorf("engine: transcoder %q is neither pocket, pocket-batchtopk, pocket-per-layer nor a directory; give the folder that train wrote", name)
+	}
+	id := attribution.Artifact{Name: filepath.Base(filepath.Clean(name))}
+	t, err := clt.LoadFS(fsys, id.Name)
+	if err != nil {
+		return nil, id, err
+	}
+	id.SHA256, err = hashFS(fsys)
+	return t, id, err
+}
+
+// hashFS is the SHA-256 over the weight files of a transcoder, in order.
+func hashFS(fsys fs.FS) (string, error) {
+	names, err := fs.Glob(fsys, "*.safetensors")
+	if err != nil {
+		return "", err
+	}
+	sort.Strings(names)
+	h := sha256.New()
+	for _, n := range names {
+		f, err := fsys.Open(n)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		_ = f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// scratchFile is a path for a file that nobody named.
+func (s *Service) scratchFile(name string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scratch == "" {
+		dir, err := os.MkdirTemp("", "clt-engine-")
+		if err != nil {
+			return "", fmt.Errorf("engine: scratch folder: %w; set TMPDIR to a folder you can write to", err)
+		}
+		s.scratch = dir
+	}
+	return filepath.Join(s.scratch, name), nil
+}

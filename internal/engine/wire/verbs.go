@@ -1,0 +1,342 @@
+package wire
+
+import "encoding/json"
+
+// Setup names what a verb works on. Empty fields take the defaults: the pocket
+// model, its transcoder, the backend that is chosen by itself, float32.
+type Setup struct {
+	Model   string `json:"model,omitempty"`   // "pocket", a directory, or a fetched name
+	CLT     string `json:"clt,omitempty"`     // "pocket", "pocket-batchtopk", "pocket-per-layer", or a directory
+	Backend string `json:"backend,omitempty"` // see internal/backend
+	DType   string `json:"dtype,omitempty"`   // "f32" or "f64"
+}
+
+// Prompt is text, or token ids used as they are.
+type Prompt struct {
+	Text  string  `json:"text,omitempty"`
+	IDs   []int32 `json:"ids,omitempty"`
+	NoBOS bool    `json:"no_bos,omitempty"` // text without <|endoftext|> in front
+}
+
+// OpenRequest loads a model and, if CLT is named, a transcoder.
+type OpenRequest struct {
+	Setup
+	WithCLT bool `json:"with_clt,omitempty"`
+}
+
+// ModelInfo describes what is open.
+type ModelInfo struct {
+	Name       string   `json:"name"`
+	SHA256     string   `json:"sha256"`
+	Layers     int      `json:"layers"`
+	DModel     int      `json:"d_model"`
+	Heads      int      `json:"heads"`
+	DMLP       int      `json:"d_mlp"`
+	DVocab     int      `json:"d_vocab"`
+	Context    int      `json:"context"`
+	Parameters int      `json:"parameters"`
+	Tokenizer  bool     `json:"tokenizer"`
+	Backend    string   `json:"backend"`            // for people
+	Rejected   []string `json:"rejected,omitempty"` // backends that were not taken, and why
+	CLT        *CLTInfo `json:"clt,omitempty"`
+}
+
+// CLTInfo describes a transcoder.
+type CLTInfo struct {
+	Name       string          `json:"name"`
+	SHA256     string          `json:"sha256"`
+	Layers     int             `json:"layers"`
+	Features   int             `json:"features"` // per layer
+	Activation string          `json:"activation"`
+	K          int             `json:"k,omitempty"`
+	PerLayer   bool            `json:"per_layer,omitempty"`
+	Skip       bool            `json:"skip,omitempty"`
+	Read       string          `json:"input_hook"`
+	Parameters int             `json:"parameters"`
+	Metrics    json.RawMessage `json:"metrics,omitempty"` // as measured when it was trained
+}
+
+// TokensRequest tokenises texts.
+type TokensRequest struct {
+	Setup
+	Prompt
+}
+
+// TokensResponse is a prompt as the model sees it.
+type TokensResponse struct {
+	IDs    []int32  `json:"ids"`
+	Tokens []string `json:"tokens"`
+}
+
+// Prediction is one candidate for the next token.
+type Prediction struct {
+	ID    int32   `json:"id"`
+	Token string  `json:"token"`
+	Logit float64 `json:"logit"`
+	Prob  float64 `json:"prob"`
+}
+
+// RunRequest runs the model on one prompt.
+type RunRequest struct {
+	Setup
+	Prompt
+	Hooks       []string `json:"hooks,omitempty"`       // names or patterns; "all" for every one
+	Out         string   `json:"out,omitempty"`         // safetensors with logits and hooks
+	Top         int      `json:"top,omitempty"`         // predictions at the last position; 0 for 10
+	Replacement bool     `json:"replacement,omitempty"` // run the full replacement model
+}
+
+// RunResponse gives the predictions after the last token.
+type RunResponse struct {
+	TokensResponse
+	Top []Prediction `json:"top"`
+	Out string       `json:"out,omitempty"`
+}
+
+// GenerateRequest continues a prompt.
+type GenerateRequest struct {
+	Setup
+	Prompt
+	N           int      `json:"n"`
+	Temperature float64  `json:"temperature"`
+	TopK        int      `json:"top_k,omitempty"`
+	TopP        float64  `json:"top_p,omitempty"`
+	Seed        uint64   `json:"seed"`
+	Edits       []string `json:"edits,omitempty"`       // live edits of features
+	Replacement bool     `json:"replacement,omitempty"` // continue with the full replacement model
+}
+
+// GenerateResponse is the continued prompt: ids and text hold the whole, logprobs
+// the new tokens.
+type GenerateResponse struct {
+	IDs      []int32   `json:"ids"`
+	Text     string    `json:"text"`
+	Logprobs []float64 `json:"logprobs"`
+	New      int       `json:"new"` // how many of the ids are new
+	Tokens   []string  `json:"tokens"`
+}
+
+// TrainLMRequest trains a language model. Zero numbers take the defaults.
+type TrainLMRequest struct {
+	Backend string   `json:"backend,omitempty"`
+	World   bool     `json:"world,omitempty"` // the pocket world
+	Texts   []string `json:"texts,omitempty"`
+	Layers  int      `json:"layers,omitempty"`
+	DModel  int      `json:"d_model,omitempty"`
+	Heads   int      `json:"heads,omitempty"`
+	Context int      `json:"context,omitempty"`
+	Vocab   int      `json:"vocab,omitempty"`
+	Steps   int      `json:"steps,omitempty"`
+	Batch   int      `json:"batch,omitempty"` // windows
+	LR      float64  `json:"lr,omitempty"`
+	Seed    uint64   `json:"seed,omitempty"`
+	Out     string   `json:"out"`
+	Resume  bool     `json:"resume,omitempty"`
+}
+
+// TrainLMResponse says what was trained.
+type TrainLMResponse struct {
+	Out      string     `json:"out"`
+	Loss     float64    `json:"loss"` // mean of the last hundred steps, nats per token
+	Steps    int        `json:"steps"`
+	Accuracy []Accuracy `json:"accuracy,omitempty"` // with World
+}
+
+// Accuracy is how often the model answers right; -1 where there is nothing to ask.
+type Accuracy struct {
+	Behaviour string  `json:"behaviour"`
+	Chance    float64 `json:"chance"`
+	Seen      float64 `json:"seen"`
+	SeenN     int     `json:"seen_n"`
+	HeldOut   float64 `json:"held_out"`
+	HeldOutN  int     `json:"held_out_n"`
+}
+
+// TrainRequest trains a transcoder. Zero numbers take the defaults.
+type TrainRequest struct {
+	Setup                      // CLT is not used
+	World      bool            `json:"world,omitempty"`
+	Texts      []string        `json:"texts,omitempty"`
+	Features   int             `json:"features,omitempty"`
+	Activation string          `json:"activation,omitempty"`
+	K          int             `json:"k,omitempty"`
+	Lambda     float64         `json:"lambda,omitempty"`
+	C          float64         `json:"c,omitempty"`
+	Batch      int             `json:"batch,omitempty"`
+	Steps      int             `json:"steps,omitempty"`
+	LR         float64         `json:"lr,omitempty"`
+	Seed       uint64          `json:"seed,omitempty"`
+	PerLayer   bool            `json:"per_layer,omitempty"`
+	Skip       bool            `json:"skip,omitempty"`
+	Read       string          `json:"read,omitempty"`
+	Config     json.RawMessage `json:"config,omitempty"` // clt.TrainConfig, over the defaults and under the fields above
+	Out        string          `json:"out"`
+	Resume     bool            `json:"resume,omitempty"`
+}
+
+// TrainResponse says what was trained.
+type TrainResponse struct {
+	Out     string      `json:"out"`
+	Steps   int         `json:"steps"`
+	Metrics *Evaluation `json:"metrics"`
+}
+
+// EvalRequest evaluates a transcoder on text that it was not trained on.
+type EvalRequest struct {
+	Setup
+	World  bool     `json:"world,omitempty"`
+	Texts  []string `json:"texts,omitempty"`
+	Tokens int      `json:"tokens,omitempty"`
+	Graphs int      `json:"graphs,omitempty"` // prompts whose graphs are scored
+}
+
+// Evaluation is everything measured on one transcoder. Position 0 is never in it.
+type Evaluation struct {
+	NMSE         float64   `json:"nmse"`       // pooled over dimensions, mean over layers
+	NMSELayer    []float64 `json:"nmse_layer"` // by layer
+	NMSEDim      float64   `json:"nmse_dim"`   // mean over dimensions, then layers
+	L0           float64   `json:"l0"`         // active features per token, mean over layers
+	L0Layer      []float64 `json:"l0_layer"`
+	Dead         float64   `json:"dead"` // features that never fired on these tokens, fraction
+	DeadLayer    []float64 `json:"dead_layer"`
+	CE           float64   `json:"ce"`          // nats per token
+	CEReplaced   float64   `json:"ce_replaced"` // of the full replacement model
+	CEZero       float64   `json:"ce_zero"`     // MLP outputs zero
+	CEMean       float64   `json:"ce_mean"`     // MLP outputs at their mean
+	KL           float64   `json:"kl"`          // nats per token
+	Top1         float64   `json:"top1"`        // same likeliest token, fraction
+	Tokens       int       `json:"tokens"`
+	Replacement  *float64  `json:"replacement_score,omitempty"` // mean over graphs
+	Completeness *float64  `json:"completeness,omitempty"`
+	Graphs       int       `json:"graphs,omitempty"`
+}
+
+// EncodeRequest lists the active features of a prompt.
+type EncodeRequest struct {
+	Setup
+	Prompt
+}
+
+// Activation is one active feature.
+type Activation struct {
+	Layer int     `json:"layer"`
+	Pos   int     `json:"pos"`
+	Index int     `json:"index"`
+	Value float64 `json:"value"`
+}
+
+// EncodeResponse is ordered by layer, position, index.
+type EncodeResponse struct {
+	TokensResponse
+	Active []Activation `json:"active"`
+}
+
+// AttributeRequest makes an attribution graph.
+type AttributeRequest struct {
+	Setup
+	Prompt
+	Targets     []string `json:"targets,omitempty"`
+	MaxLogits   int      `json:"max_logits,omitempty"`
+	LogitProb   float64  `json:"logit_prob,omitempty"`
+	MaxFeatures int      `json:"max_features,omitempty"`
+	Batch       int      `json:"batch,omitempty"`
+	Compat      string   `json:"compat,omitempty"`
+	Out         string   `json:"out,omitempty"` // graph as safetensors; empty: a file of the engine's
+}
+
+// GraphInfo describes a graph in a file.
+type GraphInfo struct {
+	Path    string  `json:"path"`
+	SHA256  string  `json:"sha256"`
+	Nodes   int     `json:"nodes"`
+	Feature int     `json:"features"`
+	Active  int     `json:"active"`
+	Score   Score   `json:"score"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Score is how much a graph explains.
+type Score struct {
+	Replacement         float64 `json:"replacement"`
+	Completeness        float64 `json:"completeness"`
+	CompletenessCT      float64 `json:"completeness_ct"`
+	PathLength          float64 `json:"path_length"`
+	RowIdentityMaxError float64 `json:"row_identity_max_error"`
+}
+
+// InterveneRequest edits features and runs the model.
+type InterveneRequest struct {
+	Setup
+	Prompt
+	Edits   []string `json:"edits"`
+	Layers  string   `json:"layers,omitempty"`  // "a:b"; empty for all
+	Freeze  string   `json:"freeze,omitempty"`  // "attention,ln", "attention", "none"; empty: what fits the mode
+	Mode    string   `json:"mode,omitempty"`    // constrained, iterative, live
+	Control int      `json:"control,omitempty"` // random draws of equal count and mass; 0 for none
+	Seed    uint64   `json:"seed,omitempty"`
+	Track   []string `json:"track,omitempty"` // tokens whose logits are followed; the top one if empty
+	Top     int      `json:"top,omitempty"`
+	Out     string   `json:"out,omitempty"` // safetensors with logits and pre-activations
+}
+
+// Tracked is one token's logit before and after, the graph's prediction of the
+// change and what random edits of the same size did.
+type Tracked struct {
+	ID          int32    `json:"id"`
+	Token       string   `json:"token"`
+	LogitBefore float64  `json:"logit_before"`
+	LogitAfter  float64  `json:"logit_after"`
+	ProbBefore  float64  `json:"prob_before"`
+	ProbAfter   float64  `json:"prob_after"`
+	Predicted   float64  `json:"predicted_change"` // of the centred logit, from the graph's direct edges
+	Measured    float64  `json:"measured_change"`  // of the centred logit
+	Control     *Control `json:"control,omitempty"`
+}
+
+// Control sums up random edits: change of the centred logit.
+type Control struct {
+	Draws   int     `json:"draws"`
+	Mean    float64 `json:"mean"`
+	MeanAbs float64 `json:"mean_abs"`
+	MaxAbs  float64 `json:"max_abs"`
+}
+
+// FeatureChange is a feature whose activation changed.
+type FeatureChange struct {
+	Layer  int     `json:"layer"`
+	Pos    int     `json:"pos"`
+	Index  int     `json:"index"`
+	Before float64 `json:"before"`
+	After  float64 `json:"after"`
+}
+
+// InterveneResponse is what the edits did.
+type InterveneResponse struct {
+	TokensResponse
+	Mode    string          `json:"mode"`
+	Layers  [2]int          `json:"layers"`
+	Frozen  []string        `json:"frozen"`
+	Edits   []string        `json:"edits"`
+	Before  []Prediction    `json:"before"`
+	After   []Prediction    `json:"after"`
+	Tracked []Tracked       `json:"tracked"`
+	Changed []FeatureChange `json:"changed"` // the largest, at most 50
+	Control int             `json:"control"` // draws done
+	Out     string          `json:"out,omitempty"`
+}
+
+// Check is one line of Doctor.
+type Check struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok, warn, fail
+	Detail string `json:"detail"`
+	Cure   string `json:"cure,omitempty"`
+}
+
+// DoctorResponse is the state of the machine.
+type DoctorResponse struct {
+	Checks []Check `json:"checks"`
+}
+
+// Empty is a request without fields.
+type Empty struct{}
