@@ -59,13 +59,13 @@ func (m *Meter) Update(now time.Time, done int) bool {
 func (m *Meter) Output(now time.Time, done int, note string) Output {
 	text := m.text(now, done)
 	if note != "" {
-		text += " · " + visible(note)
+		text += " · " + note
 	}
 	bar := `<progress style="width:240px"></progress>`
 	if m.Total > 0 {
 		bar = fmt.Sprintf(`<progress value="%d" max="%d" style="width:240px"></progress>`, done, m.Total)
 	}
-	return progress(bar+` <span>`+esc(text)+`</span>`, text)
+	return progress(bar+" ", text)
 }
 
 // Finish is the last line, which replaces the bar: "5 000 targets in 61 s
@@ -80,15 +80,16 @@ func (m *Meter) Finish(now time.Time, done int, note string) Output {
 		text = fmt.Sprintf("stopped after %s of %s", text, count(m.Total))
 	}
 	if note != "" {
-		text += " · " + visible(note)
+		text += " · " + note
 	}
-	return progress(esc(text), text)
+	return progress("", text)
 }
 
-func progress(html, text string) Output {
+func progress(bar, text string) Output {
+	text = visible(text)
 	return Output{
 		HTML: `<div class="clt-out clt-progress" lang="en" style="background:#FFFFFF;color:#1A1A1A;padding:3px 10px;max-width:1080px;box-sizing:border-box;font-family:` +
-			sans + `;font-size:13px">` + html + "</div>\n",
+			sans + `;font-size:13px">` + bar + esc(text) + "</div>\n",
 		Markdown: mdText(text), Plain: text, Kind: "progress",
 	}
 }
@@ -107,7 +108,7 @@ func (m *Meter) text(now time.Time, done int) string {
 	if left, ok := m.left(elapsed, done); ok {
 		s += " · about " + clock(left) + " left"
 	}
-	return visible(s)
+	return s
 }
 
 // left estimates the remaining time, once there is something to go by.

@@ -1,11 +1,11 @@
-(function () {
+(() => {
   'use strict';
   var D = JSON.parse(document.getElementById('data').textContent);
   var NS = 'http://www.w3.org/2000/svg', root = document.documentElement;
   var N = D.kind.length, E = D.s.length;
-  var $ = function (id) { return document.getElementById(id); };
+  var $ = (id) => { return document.getElementById(id); };
   var on = new Array(N), pins = {}, hits = null, focus = -1, over = -1, at = D.goal;
-  D.pins.forEach(function (i) { pins[i] = true; });
+  D.pins.forEach((i) => { pins[i] = true; });
 
   function el(parent, name, attrs, text) {
     var e = document.createElementNS(NS, name);
@@ -35,7 +35,7 @@
   function select() {
     var limit = +$('cut').value / 100, sum = 0, shown = 0, n = 0;
     var last = limit >= +$('cut').max / 100;
-    D.rank.forEach(function (i) {
+    D.rank.forEach((i) => {
       var k = D.kind[i], keep = last || sum < limit;
       if ('fget'.indexOf(k) >= 0) sum += D.infl[i];
       if (k === 'e' && !$('err').checked) keep = false;
@@ -55,15 +55,15 @@
     var s = D.s[e], t = D.t[e], x0 = D.x[s], y0 = D.y[s] - D.r[s], x1 = D.x[t], y1 = D.y[t] + D.r[t];
     var rows = D.row[t] - D.row[s], bow = D.col[s] === D.col[t] && rows > 1 ? -Math.min(68, 12 * (rows - 1)) : 0;
     var dy = Math.round(0.45 * (y1 - y0));
-    return 'M' + x0 + ' ' + y0 + 'c' + bow + ' ' + dy + ' ' + (x1 - x0 + bow) + ' ' + (y1 - y0 - dy) + ' ' + (x1 - x0) + ' ' + (y1 - y0);
+    return 'M' + [x0, y0] + 'c' + [bow, dy, x1 - x0 + bow, y1 - y0 - dy, x1 - x0, y1 - y0];
   }
 
   // the overview: what carries 95 % of the effect on the targets
   function drawEdges() {
     var g = empty($('edges')), all = [], sum = 0, part = 0, d = {}, n = 0, e;
     for (e = 0; e < E; e++) if (on[D.s[e]] && on[D.t[e]] && D.kind[D.s[e]] !== 'b') all.push(e);
-    all.sort(function (a, b) { return score(b) - score(a) || a - b; });
-    all.forEach(function (e) { sum += score(e); });
+    all.sort((a, b) => { return score(b) - score(a) || a - b; });
+    all.forEach((e) => { sum += score(e); });
     for (; n < all.length && n < 600 && part < 0.95 * sum; n++) part += score(all[n]);
     var carried = part;
     part = 0;
@@ -75,7 +75,7 @@
       d[k] = (d[k] || '') + curve(all[i]);
     }
     var faint = Math.max(0.2, 0.45 - 0.25 * Math.log(Math.max(1, n / 60)) / Math.log(8));
-    [3, 7, 2, 6, 1, 5, 0, 4].forEach(function (k) {
+    [3, 7, 2, 6, 1, 5, 0, 4].forEach((k) => {
       if (!d[k]) return;
       var b = D.buckets[k % 4], a = { d: d[k], 'class': k > 3 ? 'edge neg' : 'edge', 'stroke-width': 2 * b[1], opacity: k % 4 === 3 ? faint : b[2] };
       if (k > 3) a['stroke-dasharray'] = b[3];
@@ -90,8 +90,9 @@
       if (D.text[i]) el(parent, 'text', { x: x, y: y + 8, 'text-anchor': 'middle', 'font-size': 24, 'class': 'name', 'font-weight': i === D.goal ? 600 : 400 }, D.text[i]);
       return chip;
     }
-    if (k === 'e') return el(parent, 'path', { d: 'M' + x + ' ' + (y - r) + 'l' + r + ' ' + r + ' ' + -r + ' ' + r + ' ' + -r + ' ' + -r + 'z', 'class': c });
-    if (k === 'p' || k === 'b') return el(parent, 'path', { d: 'M' + x + ' ' + (y - r) + 'l' + r + ' ' + (2 * r - 2) + 'h' + -2 * r + 'z', 'class': c });
+    if ('epb'.indexOf(k) >= 0) return el(parent, 'path', {
+      d: 'M' + [x, y - r] + 'l' + (k === 'e' ? [r, r, -r, r, -r, -r] : [r, 2 * r - 2, -2 * r, 0]) + 'z', 'class': c
+    });
     var dot = el(parent, 'circle', { cx: x, cy: y, r: r, 'class': c + (D.strong[i] ? ' strong' : '') });
     if (k === 'g') {
       dot.setAttribute('stroke-dasharray', '4 3');
@@ -112,30 +113,30 @@
     }
   }
 
+  function byShare(a, b) { return Math.abs(D.w[b]) - Math.abs(D.w[a]) || a - b; }
   function links(i, ends) {
     var out = [];
     for (var e = 0; e < E; e++) if (ends[e] === i && on[D.s[e]] && on[D.t[e]]) out.push(e);
-    return out.sort(function (a, b) { return Math.abs(D.w[b]) - Math.abs(D.w[a]) || a - b; });
+    return out.sort(byShare);
   }
-  var inputs = function (i) { return links(i, D.t); }, outputs = function (i) { return links(i, D.s); };
+  var inputs = (i) => { return links(i, D.t); }, outputs = (i) => { return links(i, D.s); };
 
   // the live layer: edges of one node, its neighbours filled by sign
   function highlight(i) {
     var g = empty($('live-edges'));
     var dim = i >= 0;
-    $('edges').setAttribute('class', dim ? 'fade' : '');
-    $('nodes').setAttribute('class', dim ? 'fade' : '');
+    [$('edges'), $('nodes')].forEach((e) => { e.setAttribute('class', dim ? 'fade' : ''); });
     if (!dim) return;
-    var es = inputs(i).concat(outputs(i)).sort(function (a, b) { return Math.abs(D.w[b]) - Math.abs(D.w[a]) || a - b; });
+    var es = inputs(i).concat(outputs(i)).sort(byShare);
     var shown = es.slice(0, 60), names = [];
-    shown.slice().reverse().forEach(function (e) {
+    shown.slice().reverse().forEach((e) => {
       var v = w(e), neg = v < 0 ? ' neg' : '', t = D.t[e], x = D.x[t], y = D.y[t] + D.r[t];
       var a = { d: curve(e), 'class': 'edge' + neg, 'stroke-width': 2 + 8 * Math.sqrt(Math.min(1, Math.abs(v))) };
       if (neg) a['stroke-dasharray'] = '10 6';
       el(g, 'path', a);
-      el(g, 'path', { d: 'M' + x + ' ' + y + 'l6 10h-12z', 'class': 'tip' + neg });
+      el(g, 'path', { d: 'M' + [x, y] + 'l6 10h-12z', 'class': 'tip' + neg });
     });
-    shown.forEach(function (e, n) {
+    shown.forEach((e, n) => {
       var o = D.s[e] === i ? D.t[e] : D.s[e], dot = shape(g, o, '');
       if (!D.wide[o]) dot.setAttribute('style', 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + Math.min(1, 0.25 + 2 * Math.abs(w(e))));
       if (D.label[o]) label(g, o, D.label[o]);
@@ -146,7 +147,7 @@
     var r = Math.max(D.r[i], D.wide[i] / 2) + 8;
     if (D.wide[i]) el(g, 'rect', { x: D.x[i] - r, y: D.y[i] - D.r[i] - 8, width: 2 * r, height: 2 * D.r[i] + 16, rx: 12, 'class': 'ring' });
     else el(g, 'circle', { cx: D.x[i], cy: D.y[i], r: r, 'class': 'ring' });
-    names.forEach(function (n) {
+    names.forEach((n) => {
       el(g, 'text', { x: D.x[n[0]] - Math.max(D.r[n[0]], D.wide[n[0]] / 2) - 6, y: D.y[n[0]] + 8, 'text-anchor': 'end', 'class': 'name halo', 'font-weight': 600 }, n[1]);
     });
   }
@@ -156,20 +157,20 @@
     html(li, 'b', cls, value);
     html(li, 'span', '', D.say[i]);
     li.title = D.say[i];
-    li.onclick = function (ev) { ev.shiftKey ? pin(i) : go(i, true); };
-    li.onmouseenter = function () { hover(i); };
-    li.onmouseleave = function () { hover(-1); };
+    li.onclick = (ev) => { ev.shiftKey ? pin(i) : go(i, true); };
+    li.onmouseenter = () => { hover(i); };
+    li.onmouseleave = () => { hover(-1); };
     return li;
   }
   function side(id, name, es, other) {
     var box = $(id), n = Math.min(40, es.length);
     box.querySelector('h2').textContent = name + (es.length ? ': ' + (n < es.length ? n + ' of ' : '') + es.length + ', share of input' : ': none shown');
     var ul = empty(box.querySelector('ul'));
-    es.slice(0, n).forEach(function (e) { row(ul, other[e], signed(w(e)), w(e) < 0 ? 'neg' : ''); });
+    es.slice(0, n).forEach((e) => { row(ul, other[e], signed(w(e)), w(e) < 0 ? 'neg' : ''); });
   }
   function list() {
     var ul = empty($('list')), n = 0;
-    D.rank.forEach(function (i) {
+    D.rank.forEach((i) => {
       if (!on[i] || hits && !hits[i]) return;
       n++;
       var li = row(ul, i, D.kind[i] === 'l' ? pct(D.prob[i]) : D.pull[i].toPrecision(3), 'num');
@@ -199,6 +200,7 @@
     mark();
     highlight(over >= 0 ? over : focus);
   }
+  function clear() { focus = -1; highlight(-1); }
   function hover(i) {
     if (i === over) return;
     over = i;
@@ -241,7 +243,7 @@
     return best;
   }
   var pic = $('pic'), tip = $('tip');
-  pic.onpointermove = function (ev) {
+  pic.onpointermove = (ev) => {
     var i = pick(ev, ev.pointerType === 'touch' ? 32 : 24);
     hover(i);
     pic.style.cursor = i < 0 ? 'default' : 'pointer';
@@ -253,11 +255,12 @@
     tip.style.top = below ? D.y[i] * k + 24 + 'px' : '';
     tip.style.bottom = below ? '' : pic.clientHeight - D.y[i] * k + 22 + 'px';
   };
-  pic.onpointerleave = function () { hover(-1); tip.style.display = 'none'; };
-  pic.onclick = function (ev) {
+  pic.onpointerleave = () => { hover(-1); tip.style.display = 'none'; };
+  pic.onclick = (ev) => {
     var i = pick(ev, 24);
-    if (i < 0) { focus = -1; highlight(-1); return; }
-    if (ev.shiftKey) pin(i); else go(i, true);
+    if (i < 0) clear();
+    else if (ev.shiftKey) pin(i);
+    else go(i, true);
   };
 
   function near(step) {
@@ -272,33 +275,33 @@
   function other(es, ends) { return es.length ? ends[es[0]] : -1; }
   function toggle(id) { $(id).checked = !$(id).checked; redraw(); }
   function step(d) { $('cut').value = +$('cut').value + d; redraw(); }
-  document.onkeydown = function (ev) {
+  document.onkeydown = (ev) => {
     var k = ev.key, typing = ev.target === $('q');
     if (ev.ctrlKey || ev.metaKey || ev.altKey) return;
     if (k === 'Escape') {
       if ($('q').value) { $('q').value = ''; search(); }
-      else { focus = -1; highlight(-1); }
+      else clear();
       if (typing) $('list').focus();
       return;
     }
     if (typing) {
-      if (k === 'Enter' && hits) { go(D.rank.filter(function (i) { return hits[i]; })[0], 'keep'); $('list').focus(); }
+      if (k === 'Enter' && hits) { go(D.rank.filter((i) => { return hits[i]; })[0], 'keep'); $('list').focus(); }
       return;
     }
     if (/^Arrow|Home|End|PageUp|PageDown|Enter/.test(k) && /^(INPUT|BUTTON)$/.test(ev.target.tagName)) return;
     var act = {
-      ArrowUp: function () { go(other(outputs(at), D.t)); },
-      ArrowDown: function () { go(other(inputs(at), D.s)); },
-      ArrowLeft: function () { go(near(-1)); },
-      ArrowRight: function () { go(near(1)); },
-      Enter: function () { go(at, true); },
-      p: function () { pin(at); },
-      e: function () { toggle('err'); },
-      b: function () { toggle('inp'); },
-      '[': function () { step(-5); },
-      ']': function () { step(5); },
-      '/': function () { $('q').focus(); },
-      '?': function () { help(); }
+      ArrowUp: () => { go(other(outputs(at), D.t)); },
+      ArrowDown: () => { go(other(inputs(at), D.s)); },
+      ArrowLeft: () => { go(near(-1)); },
+      ArrowRight: () => { go(near(1)); },
+      Enter: () => { go(at, true); },
+      p: () => { pin(at); },
+      e: () => { toggle('err'); },
+      b: () => { toggle('inp'); },
+      '[': () => { step(-5); },
+      ']': () => { step(5); },
+      '/': () => { $('q').focus(); },
+      '?': () => { help(); }
     }[k.length === 1 ? k.toLowerCase() : k];
     if (act) { act(); ev.preventDefault(); }
   };
@@ -310,7 +313,7 @@
   $('help').onclick = help;
   $('q').oninput = search;
   $('cut').oninput = $('err').onchange = $('inp').onchange = redraw;
-  addEventListener('message', function (ev) {
+  addEventListener('message', (ev) => {
     var m = ev.data;
     if (ev.source === parent && m && m.clt === 1 && m.t === 'theme') root.setAttribute('data-theme', m.mode === 'dark' ? 'dark' : 'light');
   });

@@ -1,0 +1,136 @@
+package viz
+
+import (
+	"math"
+	"time"
+
+	at "github.com/etredal/cross-layer-transcoder/clt/attribution"
+)
+
+var prompt = []string{endOfText, "Fact", ":", " the", " capital", " of", " the", " state", " containing", " Dallas", " is"}
+
+// hostile are texts that try to leave the place they are put in.
+var hostile = []string{
+	endOfText, `</script><img src=x onerror=alert(1)>`, `]]>`, `&lt;`, `"'`, "`", "``|`", `{{.}}`, `${x}`, `$x$`, `\(x\)`,
+	"\x00", "\x1b[31m", "\u202eevil", "\u2066x", "a\u200bb", "\ufeffbom", "\xf0\x9f", "\x98\x80", "\xff", "\ufffe", "\ufdd0", "👩\u200d🚀", "🇫🇷",
+	"שלום", " مرحبا", "e\u0301", "\n", "\t\r", "       ", "\u0085", "\u2028", `--><svg/onload=alert(1)>`, `javascript:alert(1)`,
+	"' onmouseover='alert(1)", "\\", "|", "long" + repeat("0123456789", 13), "",
+}
+
+func repeat(s string, n int) (out string) {
+	for range n {
+		out += s
+	}
+	return out
+}
+
+func wave(n int, f func(x float64) float64) []float64 {
+	y := make([]float64, n)
+	for i := range y {
+		y[i] = f(float64(i))
+	}
+	return y
+}
+
+// sampleCurve is a training run with noise, gaps and zeros.
+func sampleCurve(n int) Output {
+	loss := Series{Name: "loss", Y: wave(n, func(x float64) float64 { return 3*math.Exp(-x*5/float64(n)) + 0.1 + 0.05*math.Sin(x*1.7) })}
+	mse := Series{Name: "reconstruction", Y: wave(n, func(x float64) float64 { return 2 * math.Exp(-x*6/float64(n)) })}
+	dead := Series{Name: "dead share", Y: wave(n, func(x float64) float64 { return 0.3 * (1 - math.Exp(-x*3/float64(n))) })}
+	if n > 10 {
+		loss.Y[n/2] = math.NaN()
+	}
+	return Curve("Training", []Series{loss, mse, dead}, CurveOptions{XLabel: "step", YLabel: "nats, NMSE", LogY: true, Smooth: 0.9, Note: "smoothed over about ten steps"})
+}
+
+func samplePredictions() (before, after []Prediction) {
+	before = []Prediction{{" Austin", 0.41, 15.2}, {" Dallas", 0.12, 13.9}, {" Texas", 0.08, 13.4}, {" the", 0.05, 13}, {" Houston", 0.02, 12}}
+	after = []Prediction{{" Sacramento", 0.37, 15.1}, {" Austin", 0.05, 12.8}, {" California", 0.11, 13.6}, {" the", 0.06, 13.2}}
+	return before, after
+}
+
+func sampleMeter() (m Meter, begin time.Time) {
+	begin = time.Unix(0, 0)
+	m = Meter{What: "attributing", Unit: "targets", Total: 5000}
+	m.Start(begin)
+	m.Update(begin.Add(15*time.Second), 1240)
+	return m, begin
+}
+
+// components is one of each, small enough to be read as a file.
+func components() []Output {
+	nan := math.NaN()
+	act := []float64{nan, 0, 0, 0, 1.1, 0, 0.1, 2.2, 0.4, 5.4, -1.2}
+	before, after := samplePredictions()
+	m, begin := sampleMeter()
+	return []Output{
+		Tokens(append(prompt, "\n", " שלום", "\xf0\x9f", "\x98\x80", "     "), []Row{{Name: "L5/f1234", Values: act}}),
+		Tokens(prompt, []Row{{Name: "L5/f1234 Texas", Values: act}, {Name: "KL", Values: act[3:], Max: 8}}),
+		TopK(before, after, "model", "Texas off", "Predictions"),
+		TopK(before, nil),
+		sampleCurve(60),
+		Hist("Activations", wave(500, func(x float64) float64 { return math.Exp(2 * math.Sin(x*1.37)) }), HistOptions{LogX: true, XLabel: "activation"}),
+		Table("Evaluation", []string{"method", "KL", "top-1"}, [][]string{{"CLT", "0.12", "91 %"}, {"zero ablation", "5.3", "3 %"}}),
+		Check("row identity", true, "largest error 3e−6, limit 1e−4"),
+		Check("top-1", false, "got 0.81, want 0.955; train longer"),
+		Warn("error share", "34 % of the target's input is error"),
+		m.Output(begin.Add(15*time.Second), 1240, "loss 0.31"),
+		m.Finish(begin.Add(61*time.Second), 5000, ""),
+		Diff("Two texts",
+			Generation{Name: "model", Tokens: []string{"The", " capital", " is", " Austin", ".", " It", " is", "\n"}, KL: []float64{0, 0.1, 0, 3, 0.1, 0, 2, 1}},
+			Generation{Name: "replacement", Tokens: []string{"The", " capital", " is", " Dallas", ".", " It", " has"}}),
+	}
+}
+
+// hostileComponents puts the corpus into every text argument there is.
+func hostileComponents() []Output {
+	var out []Output
+	values := wave(len(hostile), func(x float64) float64 { return x - 3 })
+	square := make([][]float64, len(hostile))
+	for i := range square {
+		square[i] = values
+	}
+	var preds []Prediction
+	for i, h := range hostile {
+		preds = append(preds, Prediction{h, 0.01 * float64(i), float64(i)})
+	}
+	for _, h := range hostile {
+		m := Meter{What: h, Unit: h, Total: 7}
+		t := time.Unix(0, 0)
+		m.Start(t)
+		out = append(out, Tokens(hostile, []Row{{Name: h, Values: values}}), Table(h, []string{h, h}, [][]string{{h, h}}),
+			Check(h, true, h), Warn(h, h), m.Output(t.Add(time.Second), 3, h), m.Finish(t.Add(time.Second), 3, h),
+			Curve(h, []Series{{Name: h, Y: values}}, CurveOptions{XLabel: h, YLabel: h, Note: h}), Hist(h, values, HistOptions{XLabel: h}),
+			Heat(h, [][]float64{{1, 2}}, []string{h, h}, []string{h}, HeatOptions{XLabel: h, YLabel: h}),
+			Diff(h, Generation{Name: h, Tokens: []string{h, "a"}}, Generation{Name: h, Tokens: []string{h, "b"}}), TopK(preds[:3], preds[2:5], h, h, h))
+	}
+	return append(out, Tokens(hostile, []Row{{Name: "a", Values: values}, {Name: "b", Values: values}}), TopK(preds, preds, "a", "b"),
+		Heat("h", square, hostile, hostile, HeatOptions{Signed: true}), Attention("a", [][][]float64{square, square}, hostile))
+}
+
+// hostileGraph has the corpus as tokens, labels and targets.
+func hostileGraph() (*at.Graph, GraphOptions) {
+	g := planted(3, 4, 1)
+	o := GraphOptions{Labels: map[at.ID]string{}, All: true, Inputs: true}
+	for i := range g.Tokens {
+		g.Tokens[i] = hostile[(3*i+1)%len(hostile)]
+	}
+	k := 0
+	for i := range g.Nodes {
+		switch n := &g.Nodes[i]; n.Kind {
+		case at.Feature:
+			n.Label = hostile[k%len(hostile)]
+			if k%3 == 0 {
+				o.Labels[n.ID] = hostile[(k*7)%len(hostile)]
+				o.Pinned = append(o.Pinned, n.ID)
+			}
+			k++
+		case at.Logit:
+			n.Label = hostile[(k*5)%len(hostile)]
+			k++
+		}
+	}
+	g.Prompt = hostile[1]
+	o.Title, o.Finding = hostile[1]+hostile[11], hostile[33]+hostile[13]
+	return g, o
+}
