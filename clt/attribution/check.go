@@ -83,8 +83,8 @@ func (g *Graph) check() error {
 		if n.Prob < 0 {
 			return fmt.Errorf("attribution: %v has probability %v, wants at least 0", n.ID, n.Prob)
 		}
-		if n.Layer < 0 || n.Pos < 0 {
-			return fmt.Errorf("attribution: node %d, %v, has a negative layer or position", i, n.ID)
+		if n.Layer < 0 || n.Pos < 0 || n.Index < 0 {
+			return fmt.Errorf("attribution: node %d, a %v, has layer %d, position %d and index %d; none may be negative", i, n.Kind, n.Layer, n.Pos, n.Index)
 		}
 	}
 	if len(g.IDs) > 0 && len(g.Tokens) > 0 && len(g.IDs) != len(g.Tokens) {

@@ -35,7 +35,7 @@ func WriteSafetensors(w io.Writer, g *Graph) error {
 	ranked := false
 	for i := range g.Nodes {
 		node := &g.Nodes[i]
-		if max(node.Layer, node.Pos, node.Index) > math.MaxInt32 || node.Index < math.MinInt32 {
+		if max(node.Layer, node.Pos, node.Index) > math.MaxInt32 {
 			return fmt.Errorf("attribution: %v has a number that does not fit 32 bits", node.ID)
 		}
 		kind[i], layer[i], pos[i], index[i] = uint8(node.Kind), int32(node.Layer), int32(node.Pos), int32(node.Index)
@@ -191,6 +191,9 @@ func (g *Graph) readNodes(f *tensorFile) error {
 		for i, v := range values {
 			c.set(&g.Nodes[i], v)
 		}
+	}
+	for i := range g.Nodes {
+		g.Nodes[i].ID = g.Nodes[i].onlyUsed()
 	}
 	return g.readLabels(f.metadata["labels"])
 }
