@@ -126,7 +126,7 @@ func percent(share float64) string {
 	switch v := 100 * share; {
 	case v != 0 && v < .1:
 		text = "<0.1 %"
-	case v < 1:
+	case v != 0 && v < 1:
 		text = fmt.Sprintf("%.1f %%", v)
 	default:
 		text = fmt.Sprintf("%.0f %%", v)
