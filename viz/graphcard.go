@@ -39,7 +39,12 @@ func (v *view) output() (Output, error) {
 	if s := v.leftOut(); s != "" {
 		c.lines = append(c.lines, esc(s))
 	}
-	c.body = figure(v.W, img(v.svg(lightTheme), v.alt(), v.W, v.H)+v.spots())
+	if len(v.g.Tokens) > maxColumns {
+		c.body, c.details = v.overviewMap()
+		v.o.Static = true
+	} else {
+		c.body = figure(v.W, img(v.svg(lightTheme), v.alt(), v.W, v.H)+v.spots())
+	}
 	if len(paths) > 0 {
 		c.details = append(c.details, v.foldPaths(paths))
 	}
@@ -54,6 +59,9 @@ func (v *view) output() (Output, error) {
 		if c.script, err = swap(doc, c.title); err != nil {
 			return Output{}, fmt.Errorf("viz: draw graph: %w", err)
 		}
+		if n := len(v.links); n > maxFrameLinks {
+			c.lines = append(c.lines, esc(fmt.Sprintf("The interactive view holds the %s strongest of %s edges.", count(maxFrameLinks), count(n))))
+		}
 		c.note = "The picture becomes interactive where scripts may run: trust this notebook, or run the cell again."
 	}
 	c.markdown = v.markdown(title, c.finding, facts, paths, head, rows)
@@ -62,6 +70,29 @@ func (v *view) output() (Output, error) {
 	}
 	c.plain = visible(title) + "\n" + visible(c.finding) + "\n" + strings.Join(facts, " · ") + "\n" + plainTable("Nodes by influence", head, rows)
 	return c.output(), nil
+}
+
+// maxColumns is the longest prompt that is drawn as a graph in a card.
+const maxColumns = 64
+
+// overviewMap stands for the picture where a prompt is too long for columns:
+// influence summed by layer and token.
+func (v *view) overviewMap() (body string, details []string) {
+	m := make([][]float64, v.layers)
+	ys := make([]string, v.layers)
+	for l := range m {
+		m[l], ys[l] = make([]float64, len(v.g.Tokens)), layerName(l)
+	}
+	for _, d := range v.nodes {
+		if d.Kind == attribution.Feature || d.Kind == attribution.Error || d.Kind == gathered {
+			m[d.Layer][d.Pos] += d.infl
+		}
+	}
+	h := newHeatMap(m, v.g.Tokens, ys, HeatOptions{BottomUp: true, YLabel: "layer", XLabel: "token"})
+	head, rows := h.table(20)
+	text := fmt.Sprintf("The prompt has %d tokens, too many for columns: this is influence by layer and token. GraphSVG draws the graph.", len(v.g.Tokens))
+	body = `<div style="` + dimStyle + `">` + esc(text) + `</div>` + figure(h.W, img(h.axes("influence by layer and token"), "Influence by layer and token", h.W, h.H)+h.raster()+h.spots())
+	return body, []string{fold("Data: the largest cells", htmlTable("Influence by layer and token", false, head, rows))}
 }
 
 // checkLine is the facts in HTML, the first coloured by whether it holds.

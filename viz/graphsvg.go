@@ -84,7 +84,7 @@ func (v *view) curve(l link, straight bool) string {
 }
 
 func (v *view) drawEdges(s *picture) {
-	shown := v.overview()
+	shown, _ := v.overview()
 	total := 0.0
 	for _, i := range shown {
 		total += v.links[i].score
@@ -133,7 +133,7 @@ func tailOpacity(edges int) float64 {
 }
 
 func (v *view) drawNodes(s *picture) {
-	var weak, strong, errs, rings strings.Builder
+	var weak, strong, errs, rings, rest strings.Builder
 	for i := range v.nodes {
 		d := &v.nodes[i]
 		if !v.byDefault(i) {
@@ -152,8 +152,7 @@ func (v *view) drawNodes(s *picture) {
 		case attribution.Position, attribution.Bias:
 			fmt.Fprintf(&errs, "M%d %dl%d %dh%dz", x, y-r, r, 2*r-2, -2*r)
 		case gathered:
-			fmt.Fprintf(&weak, `<circle cx="%d" cy="%d" r="%d" stroke-dasharray="4 3"/><text x="%d" y="%d" text-anchor="middle" font-size="16" stroke="none" fill="%s">%s</text>`,
-				x, y, r, x, y+5, s.p.Text, esc(d.text))
+			fmt.Fprintf(&rest, `<text x="%d" y="%d">%s</text>`, x, y+7, esc(d.text))
 		}
 		if d.pinned && d.w == 0 {
 			fmt.Fprintf(&rings, `<circle cx="%d" cy="%d" r="%d"/>`, x, y, r+6)
@@ -170,6 +169,7 @@ func (v *view) drawNodes(s *picture) {
 	}
 	group(`fill="`+s.p.Back+`" stroke="`+s.p.Text+`" stroke-width="2.8"`, strong.String())
 	group(`fill="none" stroke="`+s.p.Pin+`" stroke-width="5"`, rings.String())
+	group(s.halo()+` fill="`+s.p.Dim+`" text-anchor="middle" font-size="18"`, rest.String())
 	v.drawChips(s)
 }
 

@@ -52,7 +52,7 @@ func (v *view) facts() []string {
 		out = append(out, sc...)
 	}
 	shown := fmt.Sprintf("shown %s of %s nodes, %s of influence", count(v.shownNodes), count(v.totalNodes), pct(v.shownInfl))
-	out = append(out, shown, fmt.Sprintf("%s of %s edges carry 95 %% of the shown effect", count(v.shownLinks), count(len(v.links))))
+	out = append(out, shown, fmt.Sprintf("%s of %s edges carry %s of the shown effect", count(v.shownLinks), count(len(v.links)), pct(v.shownScore)))
 	if v.target >= 0 {
 		out = append(out, pct(v.nodes[v.target].errShare)+" of the top target's input is error")
 	}

@@ -74,10 +74,12 @@ func (v *view) cells() map[cellKey][]int {
 	return cells
 }
 
+// cellRank is the order of kinds in a cell.
+var cellRank = map[attribution.Kind]int{attribution.Feature: 0, gathered: 1, attribution.Error: 2}
+
 // before orders a cell: features by influence then index, then gathered, errors.
 func (d *drawn) before(e *drawn) bool {
-	rank := map[attribution.Kind]int{attribution.Feature: 0, gathered: 1, attribution.Error: 2}
-	if a, b := rank[d.Kind], rank[e.Kind]; a != b {
+	if a, b := cellRank[d.Kind], cellRank[e.Kind]; a != b {
 		return a < b
 	}
 	if d.infl != e.infl {
@@ -147,11 +149,13 @@ func (v *view) layoutColumns(cells map[cellKey][]int, right float64) {
 		return s
 	}
 	v.slot = basicSlot
-	for mostText > 28 && sum(v.slot) > room {
-		mostText -= 4
-	}
-	for v.slot > minSlot && sum(v.slot) > room {
-		v.slot -= 0.5
+	for _, limit := range []struct{ slot, text float64 }{{14, 64}, {11, 64}, {10, 44}, {minSlot, 28}} {
+		for mostText > limit.text && sum(v.slot) > room {
+			mostText -= 4
+		}
+		for v.slot > limit.slot && sum(v.slot) > room {
+			v.slot -= 0.5
+		}
 	}
 	stretch := 1.0
 	if s := sum(v.slot); s < room {
@@ -285,9 +289,7 @@ func (v *view) sweep(cells map[cellKey][]int) {
 				key[n] = v.barycentre(n, near[n], links)
 			}
 			sort.SliceStable(c, func(a, b int) bool { return key[c[a]] < key[c[b]] })
-			sort.SliceStable(c, func(a, b int) bool { // errors stay last
-				return v.nodes[c[a]].Kind != attribution.Error && v.nodes[c[b]].Kind == attribution.Error
-			})
+			sort.SliceStable(c, func(a, b int) bool { return cellRank[v.nodes[c[a]].Kind] < cellRank[v.nodes[c[b]].Kind] })
 			v.placeCell(k, c)
 		}
 		if s := v.sideways(links); s < best {

@@ -50,6 +50,7 @@ type view struct {
 	totalNodes, totalEdges int
 	shownNodes             int     // drawn by default: without position and bias nodes
 	shownLinks             int     // links in the overview
+	shownScore             float64 // share of the shown nodes' edge score they carry, 0-1
 	allInfl                float64 // influence of all nodes but the targets, summed
 	shownInfl              float64 // share of it in drawn nodes, 0-1
 	dense, first           int     // features left out
@@ -173,29 +174,35 @@ func (v *view) choose(toFull []int, infl, mass, errMass []float64) []int {
 		}
 		return infl[toFull[ranked[a]]] > infl[toFull[ranked[b]]]
 	})
+	rest := map[[2]int]int{} // (layer, pos) -> nodes without a place
+	for k, i := range ranked {
+		if n := g.Nodes[i]; k >= v.o.MaxNodes && !always(n) {
+			rest[[2]int{n.Layer, n.Pos}]++
+		}
+	}
 	cells := map[[2]int]int{} // (layer, pos) -> gathered node
 	for k, i := range ranked {
 		n, fi := g.Nodes[i], toFull[i]
 		d := drawn{Node: n, infl: infl[fi], mass: mass[fi], errShare: errMass[fi], members: 1, pinned: pinned[n.ID]}
-		if k >= v.o.MaxNodes && !always(n) {
-			cell := [2]int{n.Layer, n.Pos}
-			at, ok := cells[cell]
-			if !ok {
-				d.Node = attribution.Node{ID: attribution.ID{Kind: gathered, Layer: n.Layer, Pos: n.Pos}}
-				cells[cell], place[i] = len(v.nodes), len(v.nodes)
-				v.nodes = append(v.nodes, d)
-				continue
-			}
-			m := &v.nodes[at]
-			m.infl += d.infl
-			m.mass += d.mass
-			m.errShare += d.errShare
-			m.members++
-			place[i] = at
+		cell := [2]int{n.Layer, n.Pos}
+		if k < v.o.MaxNodes || always(n) || rest[cell] == 1 {
+			place[i] = len(v.nodes)
+			v.nodes = append(v.nodes, d)
 			continue
 		}
-		place[i] = len(v.nodes)
-		v.nodes = append(v.nodes, d)
+		at, ok := cells[cell]
+		if !ok {
+			d.Node = attribution.Node{ID: attribution.ID{Kind: gathered, Layer: n.Layer, Pos: n.Pos}}
+			cells[cell], place[i] = len(v.nodes), len(v.nodes)
+			v.nodes = append(v.nodes, d)
+			continue
+		}
+		m := &v.nodes[at]
+		m.infl += d.infl
+		m.mass += d.mass
+		m.errShare += d.errShare
+		m.members++
+		place[i] = at
 	}
 	for i := range v.nodes {
 		d := &v.nodes[i]
@@ -333,26 +340,27 @@ func (v *view) tally(infl []float64) {
 		v.nodes[i].strong = sum <= 0.8*shown
 		sum += v.nodes[i].infl
 	}
-	v.shownLinks = len(v.overview())
+	shownLinks, carried := v.overview()
+	v.shownLinks, v.shownScore = len(shownLinks), carried
 }
 
 // overview lists the links of the overall picture: between nodes shown by
-// default, the shortest prefix that carries 95 % of the score.
-func (v *view) overview() []int {
+// default, the shortest prefix that carries 95 % of the score, at most 600;
+// and the share it carries.
+func (v *view) overview() (links []int, carried float64) {
 	sum := 0.0
-	var all []int
 	for i, l := range v.links {
 		if v.byDefault(l.s) && v.byDefault(l.t) && l.score > 0 {
-			all = append(all, i)
+			links = append(links, i)
 			sum += l.score
 		}
 	}
 	part := 0.0
-	for k, i := range all {
+	for k, i := range links {
 		part += v.links[i].score
 		if part >= scoreMass*sum || k+1 == mostLinks {
-			return all[:k+1]
+			return links[:k+1], part / sum
 		}
 	}
-	return all
+	return links, 1
 }

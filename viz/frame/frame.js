@@ -93,12 +93,8 @@
     if ('epb'.indexOf(k) >= 0) return el(parent, 'path', {
       d: 'M' + [x, y - r] + 'l' + (k === 'e' ? [r, r, -r, r, -r, -r] : [r, 2 * r - 2, -2 * r, 0]) + 'z', 'class': c
     });
-    var dot = el(parent, 'circle', { cx: x, cy: y, r: r, 'class': c + (D.strong[i] ? ' strong' : '') });
-    if (k === 'g') {
-      dot.setAttribute('stroke-dasharray', '4 3');
-      el(parent, 'text', { x: x, y: y + 5, 'text-anchor': 'middle', 'font-size': 16, 'class': 'name' }, D.text[i]);
-    }
-    return dot;
+    if (k === 'g') return el(parent, 'text', { x: x, y: y + 7, 'text-anchor': 'middle', 'font-size': 18, 'class': 'name halo' }, D.text[i]);
+    return el(parent, 'circle', { cx: x, cy: y, r: r, 'class': c + (D.strong[i] ? ' strong' : '') });
   }
   function label(parent, i, l) {
     el(parent, 'text', { x: l[0], y: l[1], 'text-anchor': ['start', 'middle', 'end'][l[2]], 'class': 'name halo' + (D.guess[i] ? ' guess' : '') }, D.text[i]);
@@ -138,7 +134,7 @@
     });
     shown.forEach((e, n) => {
       var o = D.s[e] === i ? D.t[e] : D.s[e], dot = shape(g, o, '');
-      if (!D.wide[o]) dot.setAttribute('style', 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + Math.min(1, 0.25 + 2 * Math.abs(w(e))));
+      if (!D.wide[o] && D.kind[o] !== 'g') dot.setAttribute('style', 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + Math.min(1, 0.25 + 2 * Math.abs(w(e))));
       if (D.label[o]) label(g, o, D.label[o]);
       if (n < 5) names.push([o, signed(w(e))]);
     });
