@@ -1,27 +1,61 @@
 package clt
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 )
 
 // Load reads a transcoder from a folder in circuit-tracer's layout, with or
 // without clt.json (see Save). Every tensor must be there, with the right shape
 // and finite values.
 func Load(dir string) (*Transcoder, error) {
-	t, err := load(dir)
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("clt: load %s: %w; is the path right?", dir, err)
+	}
+	t, err := load(folder{os.DirFS(dir), dir})
 	if err != nil {
 		return nil, fmt.Errorf("clt: load %s: %w", dir, err)
 	}
 	return t, nil
 }
 
-func load(dir string) (*Transcoder, error) {
+// LoadFS is Load from a file system, such as an embedded one; name is used in
+// errors.
+func LoadFS(fsys fs.FS, name string) (*Transcoder, error) {
+	t, err := load(folder{FS: fsys})
+	if err != nil {
+		return nil, fmt.Errorf("clt: load %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// folder is where a transcoder's files are; disk is its path if it has one.
+type folder struct {
+	fs.FS
+	disk string
+}
+
+// open opens a file of tensors, from the disk without reading it whole.
+func (d folder) open(name string) (*safetensors.File, error) {
+	if d.disk != "" {
+		return safetensors.Open(filepath.Join(d.disk, name))
+	}
+	data, err := fs.ReadFile(d.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	return safetensors.Parse(name, data)
+}
+
+func load(dir folder) (*Transcoder, error) {
 	layers, perLayer, err := countLayers(dir)
 	if err != nil {
 		return nil, err
@@ -58,13 +92,10 @@ func load(dir string) (*Transcoder, error) {
 }
 
 // countLayers finds the layout and the number of layers from the file names.
-func countLayers(dir string) (layers int, perLayer bool, err error) {
-	if _, err := os.Stat(dir); err != nil {
-		return 0, false, fmt.Errorf("%w; is the path right?", err)
-	}
+func countLayers(dir folder) (layers int, perLayer bool, err error) {
 	count := func(pattern string) int {
 		for n := 0; ; n++ {
-			if _, err := os.Stat(filepath.Join(dir, fmt.Sprintf(pattern, n))); err != nil {
+			if _, err := fs.Stat(dir, fmt.Sprintf(pattern, n)); err != nil {
 				return n
 			}
 		}
@@ -74,7 +105,7 @@ func countLayers(dir string) (layers int, perLayer bool, err error) {
 		glob  string
 		found int
 	}{{"W_enc_*.safetensors", clt}, {"W_dec_*.safetensors", clt}, {"layer_*.safetensors", plt}} {
-		if all, _ := filepath.Glob(filepath.Join(dir, c.glob)); len(all) != c.found {
+		if all, _ := fs.Glob(dir, c.glob); len(all) != c.found {
 			return 0, false, fmt.Errorf("there are %d files %s but only layers 0 to %d are complete; is the copy whole?", len(all), c.glob, c.found-1)
 		}
 	}
@@ -89,8 +120,8 @@ func countLayers(dir string) (layers int, perLayer bool, err error) {
 	return 0, false, fmt.Errorf("neither W_enc_0.safetensors nor layer_0.safetensors is there; name the folder of a transcoder")
 }
 
-func readYAML(dir string) (flatYAML, error) {
-	data, err := os.ReadFile(filepath.Join(dir, yamlFile))
+func readYAML(dir folder) (flatYAML, error) {
+	data, err := fs.ReadFile(dir, yamlFile)
 	if err != nil {
 		return flatYAML{}, fmt.Errorf("%w; write one with model_name, model_kind, feature_input_hook and feature_output_hook", err)
 	}
@@ -101,9 +132,9 @@ func readYAML(dir string) (flatYAML, error) {
 	return y, nil
 }
 
-func readSidecar(dir string) (*sidecar, error) {
-	data, err := os.ReadFile(filepath.Join(dir, sidecarFile))
-	if os.IsNotExist(err) {
+func readSidecar(dir folder) (*sidecar, error) {
+	data, err := fs.ReadFile(dir, sidecarFile)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package clt
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,14 +10,14 @@ import (
 
 // readLayer reads one layer's files. Layer 0 fixes the dimensions and which of
 // the optional tensors there are.
-func (t *Transcoder) readLayer(dir string, l int) error {
+func (t *Transcoder) readLayer(dir folder, l int) error {
 	names := []string{fmt.Sprintf("W_enc_%d.safetensors", l), fmt.Sprintf("W_dec_%d.safetensors", l)}
 	if t.PerLayer {
 		names = []string{fmt.Sprintf("layer_%d.safetensors", l)}
 	}
 	r := layerReader{t: t, layer: l, used: map[string]bool{}}
 	for _, n := range names {
-		f, err := safetensors.Open(filepath.Join(dir, n))
+		f, err := dir.open(n)
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.H
 // localNodes are the activations that make the local replacement model.
 type localNodes struct {
 	pattern, scale1, scale2, mlpOut, recon, pre, act, skip []*Node
-	scaleF                                           *Node
+	scaleF                                                 *Node
 }
 
 // watchHook records them during a clean pass. Features at position 0 are zero.

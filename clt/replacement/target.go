@@ -29,7 +29,10 @@ type Weighted struct {
 // TopTargets are the likeliest next tokens after the prompt: the fewest whose
 // probabilities reach mass, at most n.
 func (l *Local) TopTargets(n int, mass float64) []Target {
-	pos := len(l.Tokens) - 1
+	return l.topTargets(len(l.Tokens)-1, n, mass)
+}
+
+func (l *Local) topTargets(pos, n int, mass float64) []Target {
 	row := l.logitRow(pos)
 	var list []Target
 	sum := 0.0

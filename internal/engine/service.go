@@ -23,9 +23,6 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
-// Report receives progress; it may be nil in calls of the methods.
-type Report func(wire.Progress)
-
 // Service keeps backends, models and transcoders open between calls. It is safe
 // for concurrent use.
 type Service struct {

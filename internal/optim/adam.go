@@ -90,4 +90,3 @@ func Prepare(store *model.Store, vars []*model.Variable) error {
 	}
 	return nil
 }
-

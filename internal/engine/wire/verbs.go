@@ -340,3 +340,26 @@ type DoctorResponse struct {
 
 // Empty is a request without fields.
 type Empty struct{}
+
+// AccuracyRequest asks a model the questions of the pocket world.
+type AccuracyRequest struct {
+	Setup
+}
+
+// AccuracyResponse has one entry per behaviour.
+type AccuracyResponse struct {
+	Accuracy []Accuracy `json:"accuracy"`
+}
+
+// DemoPrompt is a question worth showing.
+type DemoPrompt struct {
+	Title     string `json:"title"`
+	Text      string `json:"text"`
+	Answer    string `json:"answer"`
+	Behaviour string `json:"behaviour"`
+}
+
+// PromptsResponse lists the demonstration prompts.
+type PromptsResponse struct {
+	Prompts []DemoPrompt `json:"prompts"`
+}

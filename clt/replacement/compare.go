@@ -1,0 +1,92 @@
+package replacement
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+)
+
+// Comparison holds the full replacement model against the original, per token.
+// Position 0 is never replaced and its prediction is not counted.
+type Comparison struct {
+	CE         float64 `json:"ce"`          // cross-entropy of the model, nats per token
+	CEReplaced float64 `json:"ce_replaced"` // of the full replacement model
+	CEZero     float64 `json:"ce_zero"`     // with all MLP outputs zero
+	CEMean     float64 `json:"ce_mean"`     // with all MLP outputs at their mean
+	KL         float64 `json:"kl"`          // KL(original || replaced), nats per token
+	Top1       float64 `json:"top1"`        // positions where both have the same likeliest token, 0-1
+	Tokens     int     `json:"tokens"`
+}
+
+// Compare runs the model, its replacement and the baselines on batches of windows
+// of one shape. means are the mean MLP outputs by layer.
+func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, steps int, means [][]float32, report func(done, total int)) (*Comparison, error) {
+	exec, err := gpt2.Compiled(m.LM, "compare|"+m.key, compareGraph(m.LM.Config, m.CLT.Config))
+	if err != nil {
+		return nil, err
+	}
+	var sums [6]float64
+	tokens := 0
+	for step := first; step < first+steps; step++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		batch, err := windows(step)
+		if err != nil {
+			return nil, err
+		}
+		if len(batch) == 0 || len(batch[0]) < 3 {
+			return nil, fmt.Errorf("replacement: compare: windows need at least 3 tokens; make them longer")
+		}
+		args, err := m.compareInputs(batch, means)
+		if err != nil {
+			return nil, err
+		}
+		out, err := exec.Call(args...)
+		if err != nil {
+			return nil, fmt.Errorf("replacement: compare: %w", err)
+		}
+		v, err := gpt2.FromTensor(out[0])
+		if err != nil {
+			return nil, err
+		}
+		for i := range sums {
+			sums[i] += v.At(i)
+		}
+		tokens += len(batch) * (len(batch[0]) - 2)
+		if report != nil {
+			report(step-first+1, steps)
+		}
+	}
+	n := float64(tokens)
+	return &Comparison{CE: sums[0] / n, CEReplaced: sums[1] / n, CEZero: sums[2] / n, CEMean: sums[3] / n,
+		KL: sums[4] / n, Top1: sums[5] / n, Tokens: tokens}, nil
+}
+
+func (m *Model) compareInputs(batch [][]int32, means [][]float32) ([]any, error) {
+	var flat []int32
+	for _, w := range batch {
+		if err := m.LM.CheckTokens(w); err != nil {
+			return nil, err
+		}
+		if len(w) != len(batch[0]) {
+			return nil, fmt.Errorf("replacement: compare: windows of %d and %d tokens in one batch; give one length", len(batch[0]), len(w))
+		}
+		flat = append(flat, w...)
+	}
+	args := []any{tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0]))}
+	for l := range m.CLT.Layers {
+		mean := gpt2.NewArray([]int{m.CLT.DModel}, false)
+		if means != nil {
+			copy(mean.F32, means[l])
+		}
+		args = append(args, mean.Tensor(m.LM.Double))
+	}
+	for _, t := range m.weights.Tensors {
+		args = append(args, t)
+	}
+	return args, nil
+}

@@ -1,0 +1,61 @@
+package replacement
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// TopTargetsAt is TopTargets after another position, written "@POS".
+func (l *Local) TopTargetsAt(at string, n int, mass float64) ([]Target, error) {
+	pos, err := strconv.Atoi(strings.TrimPrefix(at, "@"))
+	if err != nil || pos < 0 || pos >= len(l.Tokens) {
+		return nil, fmt.Errorf("replacement: target %q: want @POS with a position in 0..%d", at, len(l.Tokens)-1)
+	}
+	return l.topTargets(pos, n, mass), nil
+}
+
+// DirectEffects predicts, from the graph's edges alone, how much each target's
+// value changes under the edits: the sum over the edited features of the change
+// of activation times the derivative. It is exact when all MLP outputs, patterns
+// and divisors are frozen.
+func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edit) ([]float64, error) {
+	if err := l.checkEdits(edits, len(l.Tokens)); err != nil {
+		return nil, err
+	}
+	ghost := *l
+	ghost.Active = nil
+	var delta []float64
+	for _, e := range edits {
+		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
+			// A source of activation 1: the edge is then the derivative itself.
+			ghost.Active = append(ghost.Active, Active{Feature: e.Feature, Pos: p, Value: 1})
+			delta = append(delta, l.change(e, p))
+		}
+	}
+	cfg := DefaultAttributeConfig()
+	cfg.Targets = targets
+	cfg.Batch = max(8, len(targets))
+	b, err := ghost.newBuilder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]int, len(targets))
+	for i := range keys {
+		keys[i] = len(ghost.Active) + i
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := b.sweep(keys, b.target); err != nil {
+		return nil, err
+	}
+	out := make([]float64, len(targets))
+	for i := range targets {
+		for f, d := range delta {
+			out[i] += d * b.rows[keys[i]][f]
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/clt/replacement"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+)
+
+// Intervene edits features, runs the model and says what changed, what the graph
+// had predicted, and what random edits of the same size do.
+func (s *Service) Intervene(ctx context.Context, req wire.InterveneRequest, report func(wire.Progress)) (out wire.InterveneResponse, err error) {
+	local, err := s.local(req.Setup, req.Prompt)
+	if err != nil {
+		return out, err
+	}
+	cfg, err := interveneConfig(local, req)
+	if err != nil {
+		return out, err
+	}
+	edits, err := parseEdits(req.Edits)
+	if err != nil {
+		return out, err
+	}
+	effect, err := local.Intervene(ctx, cfg, edits...)
+	if err != nil {
+		return out, err
+	}
+	if req.Top == 0 {
+		req.Top = 10
+	}
+	last := len(local.Tokens) - 1
+	before, after := logitRow(local.Logits, last), logitRow(effect.Logits, last)
+	out = wire.InterveneResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Mode: cfg.Mode, Layers: [2]int{cfg.From, cfg.To},
+		Frozen: cfg.Frozen(), Edits: req.Edits, Before: predictions(local.LM.Top(before, req.Top)), After: predictions(local.LM.Top(after, req.Top)),
+		Changed: changes(local, effect, 50), Out: req.Out}
+	if out.Tracked, err = s.track(ctx, local, edits, req.Track, before, after); err != nil {
+		return out, err
+	}
+	if out.Control, err = control(ctx, local, cfg, edits, req, out.Tracked, before, report); err != nil {
+		return out, err
+	}
+	if req.Out == "" {
+		return out, nil
+	}
+	return out, safetensors.WriteFile(req.Out, map[string]string{"mode": cfg.Mode, "edits": strings.Join(req.Edits, " ")},
+		tensor("logits_before", local.Logits), tensor("logits_after", effect.Logits),
+		tensor("preact_before", stack(local.Preactivations())), tensor("preact_after", stack(effect.Pre)))
+}
+
+// interveneConfig reads mode, layers and what is frozen.
+func interveneConfig(local *replacement.Local, req wire.InterveneRequest) (replacement.InterveneConfig, error) {
+	cfg := local.DefaultInterveneConfig()
+	if req.Mode != "" {
+		cfg.Mode = req.Mode
+	}
+	if req.Layers != "" {
+		a, b, ok := strings.Cut(req.Layers, ":")
+		from, errA := strconv.Atoi(a)
+		to, errB := strconv.Atoi(b)
+		if !ok || errA != nil || errB != nil {
+			return cfg, fmt.Errorf("engine: intervene: layers %q; want a:b with 0 <= a < b <= %d", req.Layers, cfg.To)
+		}
+		cfg.From, cfg.To = from, to
+	}
+	// LayerNorm is frozen by itself only where the effect is the direct one.
+	cfg.FreezeLN = cfg.Mode == replacement.Constrained && cfg.From == 0 && cfg.To == local.CLT.Layers
+	if req.Freeze == "" {
+		return cfg, nil
+	}
+	cfg.FreezeAttention, cfg.FreezeLN = false, false
+	for _, word := range strings.Split(req.Freeze, ",") {
+		switch strings.TrimSpace(word) {
+		case "attention":
+			cfg.FreezeAttention = true
+		case "ln":
+			cfg.FreezeLN = true
+		case "none":
+		default:
+			return cfg, fmt.Errorf("engine: intervene: freeze %q; use attention, ln, both with a comma, or none", req.Freeze)
+		}
+	}
+	return cfg, nil
+}
+
+func logitRow(a gpt2.Array, pos int) []float64 {
+	v := a.Shape[1]
+	row := make([]float64, v)
+	for i := range row {
+		row[i] = a.At(pos*v + i)
+	}
+	return row
+}
+
+// stack joins equal arrays along a new first axis.
+func stack(list []gpt2.Array) gpt2.Array {
+	a := gpt2.Array{Shape: append([]int{len(list)}, list[0].Shape...)}
+	for _, x := range list {
+		a.F32, a.F64 = append(a.F32, x.F32...), append(a.F64, x.F64...)
+	}
+	return a
+}
+
+// changes lists the features whose activation changed most. A feature is active
+// as the transcoder's own activation function has it.
+func changes(local *replacement.Local, e *replacement.Effect, most int) []wire.FeatureChange {
+	list := []wire.FeatureChange{}
+	before := local.Preactivations()
+	for l, after := range e.Pre {
+		act0, act1 := local.CLT.ActivateHost(l, before[l].Float32s()), local.CLT.ActivateHost(l, after.Float32s())
+		f := local.CLT.Features
+		for i := f; i < len(act0); i++ { // position 0 has no features
+			if math.Abs(float64(act0[i]-act1[i])) > 1e-6 {
+				list = append(list, wire.FeatureChange{Layer: l, Pos: i / f, Index: i % f, Before: float64(act0[i]), After: float64(act1[i])})
+			}
+		}
+	}
+	sort.SliceStable(list, func(i, j int) bool {
+		return math.Abs(list[i].After-list[i].Before) > math.Abs(list[j].After-list[j].Before)
+	})
+	return list[:min(most, len(list))]
+}
+
+// track follows tokens: the change of their centred logit, and the change that
+// the graph's direct edges predict.
+func (s *Service) track(ctx context.Context, local *replacement.Local, edits []replacement.Edit, names []string, before, after []float64) ([]wire.Tracked, error) {
+	var targets []replacement.Target
+	for _, n := range names {
+		t, err := local.ParseTarget(n)
+		if err != nil {
+			return nil, err
+		}
+		if len(t.Tokens) != 1 {
+			return nil, fmt.Errorf("engine: intervene: track %q; name single tokens", n)
+		}
+		targets = append(targets, t)
+	}
+	if len(targets) == 0 {
+		targets = local.TopTargets(1, 1)
+	}
+	predicted, err := local.DirectEffects(ctx, targets, edits)
+	if err != nil {
+		return nil, err
+	}
+	lp0, lp1 := gpt2.LogProbs(before), gpt2.LogProbs(after)
+	var list []wire.Tracked
+	for i, t := range targets {
+		id := t.Tokens[0].ID
+		list = append(list, wire.Tracked{ID: id, Token: t.Label, LogitBefore: before[id], LogitAfter: after[id],
+			ProbBefore: math.Exp(lp0[id]), ProbAfter: math.Exp(lp1[id]), Predicted: predicted[i],
+			Measured: after[id] - mean(after) - before[id] + mean(before)})
+	}
+	return list, nil
+}
+
+func mean(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	return sum / float64(len(v))
+}
+
+// control repeats the intervention with random edits of equal count and mass.
+func control(ctx context.Context, local *replacement.Local, cfg replacement.InterveneConfig, edits []replacement.Edit, req wire.InterveneRequest, tracked []wire.Tracked, before []float64, report func(wire.Progress)) (int, error) {
+	draws := 0
+	sums := make([]wire.Control, len(tracked))
+	for i := range req.Control {
+		random, ok := local.RandomControl(edits, req.Seed+uint64(i))
+		if !ok {
+			break
+		}
+		e, err := local.Intervene(ctx, cfg, random...)
+		if err != nil {
+			return draws, err
+		}
+		after := logitRow(e.Logits, len(local.Tokens)-1)
+		for k, t := range tracked {
+			d := after[t.ID] - mean(after) - before[t.ID] + mean(before)
+			sums[k].Mean += d
+			sums[k].MeanAbs += math.Abs(d)
+			sums[k].MaxAbs = math.Max(sums[k].MaxAbs, math.Abs(d))
+		}
+		draws++
+		tell(report, wire.Progress{Phase: "control", Done: draws, Total: req.Control})
+	}
+	if draws == 0 {
+		return 0, nil
+	}
+	for k := range tracked {
+		c := sums[k]
+		c.Draws, c.Mean, c.MeanAbs = draws, c.Mean/float64(draws), c.MeanAbs/float64(draws)
+		tracked[k].Control = &c
+	}
+	return draws, nil
+}

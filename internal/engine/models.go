@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/clt/replacement"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+)
+
+// Open loads a model, and a transcoder if asked.
+func (s *Service) Open(ctx context.Context, req wire.OpenRequest, report func(wire.Progress)) (wire.ModelInfo, error) {
+	m, info, err := s.model(req.Setup)
+	if err != nil {
+		return wire.ModelInfo{}, err
+	}
+	c := m.Config
+	out := wire.ModelInfo{Name: m.Name, SHA256: m.SHA256, Layers: c.Layers, DModel: c.DModel, Heads: c.Heads, DMLP: c.DMLP,
+		DVocab: c.DVocab, Context: c.Context, Tokenizer: m.Tokenizer != nil, Backend: info.String(), Rejected: info.Rejected}
+	for _, shape := range gpt2.WeightShapes(c) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		out.Parameters += n
+	}
+	if req.WithCLT || req.CLT != "" {
+		r, _, err := s.join(req.Setup)
+		if err != nil {
+			return out, err
+		}
+		out.CLT = cltInfo(r.CLT, r.ID)
+	}
+	return out, nil
+}
+
+func cltInfo(t *clt.Transcoder, id attribution.Artifact) *wire.CLTInfo {
+	out := &wire.CLTInfo{Name: id.Name, SHA256: id.SHA256, Layers: t.Layers, Features: t.Features, Activation: t.Activation,
+		K: t.K, PerLayer: t.PerLayer, Skip: t.Skip, Read: string(t.Read), Parameters: t.NumParameters()}
+	if t.Info.Metrics != nil {
+		out.Metrics, _ = json.Marshal(t.Info.Metrics)
+	}
+	return out
+}
+
+// encode turns a prompt into checked token ids.
+func encode(m *gpt2.Model, p wire.Prompt) ([]int32, error) {
+	if len(p.IDs) > 0 {
+		if p.Text != "" {
+			return nil, fmt.Errorf("engine: the prompt is given as text and as ids; give one")
+		}
+		return p.IDs, m.CheckTokens(p.IDs)
+	}
+	if p.Text == "" {
+		return nil, fmt.Errorf("engine: the prompt is empty; give a text or token ids")
+	}
+	return m.Encode(p.Text, !p.NoBOS)
+}
+
+func tokensOf(m *gpt2.Model, ids []int32) wire.TokensResponse {
+	return wire.TokensResponse{IDs: ids, Tokens: m.TokenTexts(ids)}
+}
+
+// Tokens tokenises a prompt.
+func (s *Service) Tokens(ctx context.Context, req wire.TokensRequest, report func(wire.Progress)) (wire.TokensResponse, error) {
+	m, _, err := s.model(req.Setup)
+	if err != nil {
+		return wire.TokensResponse{}, err
+	}
+	ids, err := encode(m, req.Prompt)
+	return tokensOf(m, ids), err
+}
+
+// Run runs the model, or its full replacement, on one prompt.
+func (s *Service) Run(ctx context.Context, req wire.RunRequest, report func(wire.Progress)) (out wire.RunResponse, err error) {
+	m, program, err := s.programmed(req.Setup, req.Replacement)
+	if err != nil {
+		return out, err
+	}
+	ids, err := encode(m, req.Prompt)
+	if err != nil {
+		return out, err
+	}
+	var names []gpt2.HookName
+	for _, h := range req.Hooks {
+		if h == "all" {
+			h = "*"
+		}
+		names = append(names, gpt2.HookName(h))
+	}
+	c, err := m.RunProgram(program, ids, names...)
+	if err != nil {
+		return out, err
+	}
+	if req.Top == 0 {
+		req.Top = 10
+	}
+	out = wire.RunResponse{TokensResponse: tokensOf(m, ids), Top: predictions(m.TopPredictions(c, -1, req.Top)), Out: req.Out}
+	if req.Out == "" {
+		return out, nil
+	}
+	list := []safetensors.Tensor{tensor("logits", c.Logits)}
+	for name, a := range c.Hooks {
+		list = append(list, tensor(string(name), a))
+	}
+	return out, safetensors.WriteFile(req.Out, map[string]string{"model": m.Name, "sha256": m.SHA256}, list...)
+}
+
+// programmed opens the model and the program that runs on it.
+func (s *Service) programmed(set wire.Setup, replaced bool) (*gpt2.Model, gpt2.Program, error) {
+	if !replaced {
+		m, _, err := s.model(set)
+		return m, gpt2.Program{}, err
+	}
+	r, _, err := s.join(set)
+	if err != nil {
+		return nil, gpt2.Program{}, err
+	}
+	return r.LM, r.Program(), nil
+}
+
+func tensor(name string, a gpt2.Array) safetensors.Tensor {
+	if a.F64 != nil {
+		return safetensors.F64(name, a.Shape, a.F64)
+	}
+	return safetensors.F32(name, a.Shape, a.F32)
+}
+
+func predictions(list []gpt2.Prediction) []wire.Prediction {
+	out := make([]wire.Prediction, len(list))
+	for i, p := range list {
+		out[i] = wire.Prediction{ID: p.ID, Token: p.Text, Logit: p.Logit, Prob: p.Prob}
+	}
+	return out
+}
+
+// Generate continues a prompt with the model, the model under edits, or the full
+// replacement model.
+func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report func(wire.Progress)) (out wire.GenerateResponse, err error) {
+	m, program, err := s.programmed(req.Setup, req.Replacement)
+	if err != nil {
+		return out, err
+	}
+	ids, err := encode(m, req.Prompt)
+	if err != nil {
+		return out, err
+	}
+	if len(req.Edits) > 0 {
+		if req.Replacement {
+			return out, fmt.Errorf("engine: generate: edits act on the model itself, not on its replacement; leave out one of the two")
+		}
+		r, _, err := s.join(req.Setup)
+		if err != nil {
+			return out, err
+		}
+		edits, err := parseEdits(req.Edits)
+		if err != nil {
+			return out, err
+		}
+		if program, err = r.LiveProgram(len(ids), edits...); err != nil {
+			return out, err
+		}
+	}
+	cfg := gpt2.DefaultGenerateConfig()
+	cfg.N, cfg.Seed = req.N, req.Seed
+	cfg.Sampler = gpt2.Sampler{Temperature: req.Temperature, TopK: req.TopK, TopP: req.TopP}
+	done := 0
+	g, err := m.Generate(ctx, program, ids, cfg, func(int32) bool {
+		done++
+		tell(report, wire.Progress{Phase: "generate", Done: done, Total: cfg.N})
+		return true
+	})
+	if err != nil {
+		return out, err
+	}
+	all := slices.Concat(g.Prompt, g.Tokens)
+	out = wire.GenerateResponse{IDs: all, Logprobs: g.Logprobs, New: len(g.Tokens), Tokens: m.TokenTexts(all)}
+	visible := all
+	if m.Config.BOS >= 0 && len(all) > 0 && all[0] == m.Config.BOS && !req.NoBOS && req.Text != "" {
+		visible = all[1:]
+	}
+	if m.Tokenizer != nil {
+		out.Text = m.Tokenizer.DecodeString(visible)
+	}
+	return out, nil
+}
+
+func parseEdits(list []string) ([]replacement.Edit, error) {
+	var edits []replacement.Edit
+	for _, text := range list {
+		e, err := replacement.ParseEdit(text)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, e)
+	}
+	return edits, nil
+}
+
+// Encode lists the active features of a prompt.
+func (s *Service) Encode(ctx context.Context, req wire.EncodeRequest, report func(wire.Progress)) (out wire.EncodeResponse, err error) {
+	local, err := s.local(req.Setup, req.Prompt)
+	if err != nil {
+		return out, err
+	}
+	out = wire.EncodeResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Active: []wire.Activation{}}
+	for _, a := range local.Active {
+		out.Active = append(out.Active, wire.Activation{Layer: a.Layer, Pos: a.Pos, Index: a.Index, Value: a.Value})
+	}
+	return out, nil
+}
+
+// local makes the local replacement model of a prompt.
+func (s *Service) local(set wire.Setup, p wire.Prompt) (*replacement.Local, error) {
+	r, _, err := s.join(set)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := encode(r.LM, p)
+	if err != nil {
+		return nil, err
+	}
+	return r.Localize(ids)
+}
+
+func tell(report func(wire.Progress), p wire.Progress) {
+	if report != nil {
+		report(p)
+	}
+}

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
+	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
+	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+)
+
+// lmCheckpoint is the file in the output folder that an interrupted training
+// leaves.
+const lmCheckpoint = "checkpoint.safetensors"
+
+// TrainLM trains a GPT-2 on the pocket world or on texts and writes it as a
+// Hugging Face directory. It goes on from a checkpoint in the folder if asked.
+func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report func(wire.Progress)) (out wire.TrainLMResponse, err error) {
+	if req.Out == "" {
+		return out, fmt.Errorf("engine: train-lm: no output folder; give one")
+	}
+	o, err := s.lockedBackend(req.Backend)
+	if err != nil {
+		return out, err
+	}
+	cfg := gpt2.DefaultTrainConfig()
+	setInt(&cfg.Steps, req.Steps)
+	setInt(&cfg.Batch, req.Batch)
+	setInt(&cfg.Window, req.Context)
+	if req.LR != 0 {
+		cfg.LR = req.LR
+	}
+	if req.Seed != 0 {
+		cfg.Seed = req.Seed
+	}
+	d, err := lmData(req, cfg)
+	if err != nil {
+		return out, err
+	}
+	shape := pocket.Config(d.tok.Size(), d.tok.EOT())
+	setInt(&shape.Layers, req.Layers)
+	setInt(&shape.Heads, req.Heads)
+	setInt(&shape.Context, req.Context)
+	if req.DModel != 0 {
+		shape.DModel, shape.DMLP = req.DModel, 4*req.DModel
+	}
+	m, err := gpt2.Untrained(o.b, shape, cfg.Seed)
+	if err != nil {
+		return out, err
+	}
+	m.Tokenizer = d.tok
+	checkpoint := filepath.Join(req.Out, lmCheckpoint)
+	if err := freshOrResumed(checkpoint, req.Resume); err != nil {
+		return out, err
+	}
+	recent := 0.0
+	err = gpt2.Train(ctx, m, d.windows, cfg, checkpoint, func(p gpt2.TrainProgress) {
+		if recent == 0 {
+			recent = p.Loss
+		}
+		recent += 0.01 * (p.Loss - recent)
+		tell(report, wire.Progress{Phase: "train-lm", Done: p.Step, Total: p.Steps,
+			Values: map[string]float64{"loss": p.Loss, "lr": p.LR, "grad_norm": p.GradNorm}})
+	})
+	if err != nil {
+		return out, resumable(err, checkpoint)
+	}
+	if err := m.Save(req.Out); err != nil {
+		return out, err
+	}
+	_ = os.Remove(checkpoint)
+	out = wire.TrainLMResponse{Out: req.Out, Loss: recent, Steps: cfg.Steps}
+	if d.world != nil {
+		out.Accuracy, err = accuracies(m, d.world)
+	}
+	return out, err
+}
+
+// freshOrResumed refuses to overwrite or to continue by accident.
+func freshOrResumed(checkpoint string, resume bool) error {
+	_, err := os.Stat(checkpoint)
+	if err == nil && !resume {
+		if err := os.Remove(checkpoint); err != nil {
+			return fmt.Errorf("engine: %w", err)
+		}
+	}
+	return nil
+}
+
+// resumable says that an interrupted run can go on.
+func resumable(err error, checkpoint string) error {
+	if errors.Is(err, context.Canceled) {
+		if _, serr := os.Stat(checkpoint); serr == nil {
+			return fmt.Errorf("interrupted, the state is in %s; run the same again with -resume: %w", filepath.Base(checkpoint), context.Canceled)
+		}
+	}
+	return err
+}
+
+func setInt(dst *int, v int) {
+	if v != 0 {
+		*dst = v
+	}
+}
+
+func (s *Service) lockedBackend(name string) (opened, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.backend(name)
+}
+
+// lmText is the data of a language model.
+type lmText struct {
+	tok     *tokenizer.Tokenizer
+	windows gpt2.TokenSource
+	world   *world.World
+}
+
+func lmData(req wire.TrainLMRequest, cfg gpt2.TrainConfig) (d lmText, err error) {
+	if req.World == (len(req.Texts) > 0) {
+		return d, fmt.Errorf("engine: train-lm: give either the world or texts")
+	}
+	if req.World {
+		d.world = world.New(pocket.WorldSeed)
+		if d.tok, err = pocket.Tokenizer(d.world); err != nil {
+			return d, err
+		}
+		d.windows = pocket.Windows(d.world, d.tok, cfg.Batch, cfg.Window, cfg.Seed)
+		return d, nil
+	}
+	texts, err := readTexts(req.Texts)
+	if err != nil {
+		return d, err
+	}
+	vocab := req.Vocab
+	if vocab == 0 {
+		vocab = 2048
+	}
+	d.tok, err = tokenizer.Train(func(yield func(string) bool) {
+		for _, t := range texts {
+			if !yield(t) {
+				return
+			}
+		}
+	}, tokenizer.TrainConfig{VocabSize: vocab})
+	if err != nil {
+		return d, err
+	}
+	d.windows, err = gpt2.Windows(tokenizeAll(d.tok, texts), d.tok.EOT(), cfg.Batch, cfg.Window, cfg.Seed)
+	return d, err
+}
+
+// Train trains a transcoder on a model's activations and evaluates it on text
+// that it did not see. The folder gets the weights, metrics.jsonl and, while it
+// runs, checkpoints.
+func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(wire.Progress)) (out wire.TrainResponse, err error) {
+	if req.Out == "" {
+		return out, fmt.Errorf("engine: train: no output folder; give one")
+	}
+	m, _, err := s.model(req.Setup)
+	if err != nil {
+		return out, err
+	}
+	cfg, tc, err := trainConfigs(m, req)
+	if err != nil {
+		return out, err
+	}
+	windows, err := openText(m, req.World, req.Texts, tc.Seed)
+	if err != nil {
+		return out, err
+	}
+	tc.CheckpointDir = filepath.Join(req.Out, "checkpoints")
+	if !req.Resume {
+		if err := os.RemoveAll(tc.CheckpointDir); err != nil {
+			return out, fmt.Errorf("engine: train: %w", err)
+		}
+	}
+	done, err := clt.CheckpointStep(tc.CheckpointDir)
+	if err != nil {
+		return out, err
+	}
+	tc.DataFrom = done
+	log, err := openMetrics(req.Out, done)
+	if err != nil {
+		return out, err
+	}
+	defer log.Close()
+	data := clt.Stream(ctx, m, cfg.Read, windows.train, tc.Batch, tc.Seed, done)
+	result, err := clt.Train(ctx, m.Backend, cfg, data, tc, func(p clt.Progress) {
+		log.write(p)
+		tell(report, wire.Progress{Phase: "train", Done: p.Step, Total: p.Steps, Values: map[string]float64{
+			"nmse": p.NMSE, "l0": p.L0 / float64(cfg.Layers), "loss": p.Loss, "lambda": p.Lambda, "lr": p.LR,
+			"dead": meanOf(p.DeadFraction), "tokens_per_s": p.TokensPerSec}})
+	})
+	if err != nil {
+		return out, resumable(err, tc.CheckpointDir)
+	}
+	return s.finishTraining(ctx, m, result, windows, req, report)
+}
+
+func meanOf(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	return mean(v)
+}
+
+// trainConfigs are the defaults, under the request's JSON, under its fields.
+func trainConfigs(m *gpt2.Model, req wire.TrainRequest) (clt.Config, clt.TrainConfig, error) {
+	cfg, tc := clt.DefaultConfig(m.Config.Layers, m.Config.DModel), clt.DefaultTrainConfig()
+	cfg.Model = m.Name
+	if len(req.Config) > 0 {
+		if err := json.Unmarshal(req.Config, &tc); err != nil {
+			return cfg, tc, err
+		}
+	}
+	setInt(&cfg.Features, req.Features)
+	cfg.PerLayer, cfg.Skip = req.PerLayer, req.Skip
+	if req.Activation != "" {
+		cfg.Activation = req.Activation
+	}
+	if req.Read != "" {
+		cfg.Read = gpt2.Site(req.Read)
+	}
+	if cfg.K = req.K; cfg.K == 0 && (cfg.Activation == clt.ActTopK || cfg.Activation == clt.ActBatchTopK) {
+		cfg.K = 4
+	}
+	setInt(&tc.Batch, req.Batch)
+	setInt(&tc.Steps, req.Steps)
+	for _, f := range []struct {
+		dst *float64
+		v   float64
+	}{{&tc.Lambda, req.Lambda}, {&tc.TanhScale, req.C}, {&tc.LR, req.LR}} {
+		if f.v != 0 {
+			*f.dst = f.v
+		}
+	}
+	if req.Seed != 0 {
+		tc.Seed = req.Seed
+	}
+	tc.Warmup = min(tc.Warmup, max(1, tc.Steps/10))
+	if err := cfg.Validate(); err != nil {
+		return cfg, tc, err
+	}
+	return cfg, tc, tc.Validate()
+}
+
+// finishTraining evaluates the transcoder and saves it.
+func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt.Result, windows textWindows, req wire.TrainRequest, report func(wire.Progress)) (out wire.TrainResponse, err error) {
+	t := result.Transcoder
+	metrics, err := evaluate(ctx, m, t, windows.held, evalTokens, report)
+	if err != nil {
+		return out, err
+	}
+	t.Info.Note = "trained on " + windows.name
+	if err := t.Save(req.Out); err != nil {
+		return out, err
+	}
+	data, err := json.MarshalIndent(metrics, "", "  ")
+	if err != nil {
+		return out, err
+	}
+	if err := writeFile(filepath.Join(req.Out, "evaluation.json"), append(data, '\n')); err != nil {
+		return out, err
+	}
+	_ = os.RemoveAll(filepath.Join(req.Out, "checkpoints"))
+	return wire.TrainResponse{Out: req.Out, Steps: result.Steps, Metrics: metrics}, nil
+}
