@@ -20,10 +20,7 @@ func (g *Graph) CheckRows() (maxError float64, worst int) {
 		if !g.Nodes[t].Kind.IsTarget() {
 			continue
 		}
-		sum := 0.0
-		for s := range g.Nodes {
-			sum += g.Weight(t, s)
-		}
+		sum := g.Weights.rowSum(t)
 		value := g.Nodes[t].Preactivation
 		e := math.Abs(sum-value) / max(1, math.Abs(value))
 		if worst < 0 || e > maxError || math.IsNaN(e) {

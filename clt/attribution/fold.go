@@ -1,8 +1,6 @@
 package attribution
 
-import (
-	"slices"
-)
+import "slices"
 
 // Fold drops the features whose mask is not set and adds their weights to the
 // error node of the same layer and position, which is made if it is missing:
@@ -43,7 +41,15 @@ func (g *Graph) fold(keep []bool, edges [][2]int) (*Graph, error) {
 	out.Tokens, out.IDs = slices.Clone(g.Tokens), slices.Clone(g.IDs)
 	out.Nodes, out.Weights = nodes, NewMatrix(len(nodes), g.Weights.Double())
 	out.Settings.Folded = true
-	row, stays := make([]float64, len(nodes)), make([]bool, len(g.Nodes))
+	f := folder{g: g, place: place, misses: make([]int, len(g.Nodes)), row: make([]float64, len(nodes)),
+		col: make([]int32, len(g.Nodes)), abs: make([]float64, len(g.Nodes))}
+	for i, n := range g.Nodes {
+		f.misses[i] = errorAt[ID{Kind: Error, Layer: n.Layer, Pos: n.Pos}]
+	}
+	stays, used := make([]bool, len(g.Nodes)), make([]bool, len(nodes))
+	for i := range nodes {
+		used[i] = nodes[i].Kind.IsTarget() || nodes[i].Kind == Token
+	}
 	for t := range g.Nodes {
 		mine := edges
 		for len(mine) > 0 && mine[0][0] == t {
@@ -60,29 +66,37 @@ func (g *Graph) fold(keep []bool, edges [][2]int) (*Graph, error) {
 				stays[e[1]] = true
 			}
 		}
-		g.foldRow(row, t, stays, place, errorAt)
-		for s, w := range row {
+		f.sum(t, stays)
+		for s, w := range f.row {
 			if w != 0 {
 				out.Weights.Set(place[t], s, w)
+				used[s] = true
 			}
 		}
 	}
-	return out.withoutEmptySources()
+	return out.Sub(used)
 }
 
-// foldRow sums row t in the new numbering.
-func (g *Graph) foldRow(row []float64, t int, stays []bool, place []int, errorAt map[ID]int) {
-	clear(row)
-	for s := range g.Nodes {
-		w := g.Weight(t, s)
-		if w == 0 {
-			continue
+// folder holds what stays the same from row to row.
+type folder struct {
+	g      *Graph
+	place  []int // old to new numbers
+	misses []int // new number of the error at the place of an old feature
+	row    []float64
+	col    []int32
+	abs    []float64
+}
+
+// sum puts row t into f.row, in the new numbering.
+func (f *folder) sum(t int, stays []bool) {
+	clear(f.row)
+	k := f.g.nonZero(t, f.col, f.abs)
+	for _, s := range f.col[:k] {
+		to := f.place[s]
+		if f.g.Nodes[s].Kind == Feature && !stays[s] {
+			to = f.misses[s]
 		}
-		to := place[s]
-		if id := g.Nodes[s].ID; id.Kind == Feature && !stays[s] {
-			to = errorAt[ID{Kind: Error, Layer: id.Layer, Pos: id.Pos}]
-		}
-		row[to] += w
+		f.row[to] += f.g.Weight(t, int(s))
 	}
 }
 
@@ -129,22 +143,4 @@ func (g *Graph) foldedNodes(keep []bool) (nodes []Node, place []int, errorAt map
 		}
 	}
 	return nodes, place, errorAt
-}
-
-// withoutEmptySources drops errors, positions and biases that feed nothing.
-func (g *Graph) withoutEmptySources() (*Graph, error) {
-	used := make([]bool, len(g.Nodes))
-	for i := range g.Nodes {
-		kind := g.Nodes[i].Kind
-		used[i] = kind.IsTarget() || kind == Token
-	}
-	for t := range g.Nodes {
-		if !g.Nodes[t].Kind.IsTarget() {
-			continue
-		}
-		for s := range g.Nodes {
-			used[s] = used[s] || g.Weight(t, s) != 0
-		}
-	}
-	return g.Sub(used)
 }

@@ -9,6 +9,21 @@ import (
 // Double says whether the entries are float64.
 func (m Matrix) Double() bool { return m.F64 != nil }
 
+// rowSum adds up a row in float64.
+func (m Matrix) rowSum(target int) float64 {
+	sum := 0.0
+	if m.F64 != nil {
+		for _, w := range m.F64[target*m.N : (target+1)*m.N] {
+			sum += w
+		}
+		return sum
+	}
+	for _, w := range m.F32[target*m.N : (target+1)*m.N] {
+		sum += float64(w)
+	}
+	return sum
+}
+
 // check verifies that the storage fits the size.
 func (m Matrix) check() error {
 	have, precision := len(m.F32), "f32"
@@ -143,14 +158,16 @@ func (g *Graph) Sub(mask []bool) (*Graph, error) {
 	if err := g.checkMask(mask); err != nil {
 		return nil, err
 	}
-	out, _, old := g.shell(mask)
+	out, index, old := g.shell(mask)
+	col, abs := make([]int32, len(mask)), make([]float64, len(mask))
 	for t, ot := range old {
 		if !g.Nodes[ot].Kind.IsTarget() {
 			continue
 		}
-		for s, os := range old {
-			if w := g.Weight(ot, os); w != 0 {
-				out.Weights.Set(t, s, w)
+		k := g.nonZero(ot, col, abs)
+		for _, os := range col[:k] {
+			if s := index[os]; s >= 0 {
+				out.Weights.Set(t, s, g.Weight(ot, int(os)))
 			}
 		}
 	}
