@@ -18,7 +18,7 @@ func (c Config) Activate(h, threshold *Node) *Node {
 			panic(fmt.Errorf("clt: activation %s needs a threshold of shape [%d], there is none", c.Activation, c.Features))
 		}
 		threshold.AssertDims(c.Features)
-		return keep(h, GreaterThan(h, broadcastTo(threshold, h)))
+		return keep(h, GreaterThan(h, ExpandLeftToRank(threshold, h.Rank())))
 	case ActTopK:
 		return topK(h, c.K)
 	}
@@ -32,27 +32,20 @@ func keep(h, mask *Node) *Node { return Where(mask, h, ZerosLike(h)) }
 // positive is ReLU; its gradient at 0 is 0.
 func positive(h *Node) *Node { return keep(h, IsPositive(h)) }
 
-// jumpReLU is h where h > theta, 0 elsewhere. Its gradient is 1{h > theta} for h
-// and -(theta/eps)·1{|h - theta| < eps/2}, summed over the leading axes, for
-// theta: a term of value 0 carries the second (straight-through estimator;
-// Rajamanoharan et al. 2024). theta is [features].
+// jumpReLU is h where h > theta, 0 elsewhere; h is [..., features], theta
+// [features]. Its gradient is 1{h > theta} for h and, summed over the leading
+// axes, -(theta/bandwidth)·1{|h - theta| < bandwidth/2} for theta: a term of value
+// 0 carries it (straight-through estimator; Rajamanoharan et al. 2024).
 func jumpReLU(h, theta *Node, bandwidth float64) *Node {
-	at := broadcastTo(StopGradient(theta), h)
-	fixed := StopGradient(h)
-	near := LessThan(Abs(Sub(fixed, at)), Scalar(h.Graph(), h.DType(), bandwidth/2))
-	slope := keep(MulScalar(at, 1/bandwidth), near)
-	zero := broadcastTo(Sub(theta, StopGradient(theta)), h)
-	return Sub(keep(h, GreaterThan(fixed, at)), Mul(slope, zero))
+	fixed := StopGradient(theta)
+	distance := Sub(StopGradient(h), ExpandLeftToRank(fixed, h.Rank()))
+	near := LessThan(Abs(distance), Scalar(h.Graph(), h.DType(), bandwidth/2))
+	zero := MulScalar(Mul(Sub(theta, fixed), fixed), 1/bandwidth)
+	return Sub(keep(h, IsPositive(distance)), keep(broadcastTo(zero, h), near))
 }
 
-// topK keeps the k largest entries of the last axis that are positive; entries
-// equal to the k-th largest are all kept.
-func topK(h *Node, k int) *Node {
-	fixed := StopGradient(h)
-	values, _ := TopK(fixed, k, -1)
-	least := SliceAxis(values, -1, AxisElem(k-1))
-	return keep(h, And(GreaterOrEqual(fixed, least), IsPositive(fixed)))
-}
+// topK keeps the k largest entries of the last axis that are positive.
+func topK(h *Node, k int) *Node { return keep(h, GreaterThan(StopGradient(h), rowThreshold(h, k))) }
 
 // broadcastTo repeats v, whose axes are the last axes of like, over the leading
 // axes of like.

@@ -39,10 +39,13 @@ type TrainConfig struct {
 	InitActive float64 `json:"init_active"` // features per layer that fire at the start, at most 30 %; 0 leaves biases at 0
 	StatTokens int     `json:"stat_tokens"` // tokens for the scales, the mean output and the initial biases
 
-	ReportEvery     int    `json:"report_every"` // steps between reports
-	CheckpointDir   string `json:"-"`            // "" for none
-	CheckpointEvery int    `json:"-"`            // steps
-	KeepCheckpoints int    `json:"-"`            // newest ones kept
+	ReportEvery int `json:"report_every"` // steps between reports
+
+	CheckpointDir   string      `json:"-"` // "" for none
+	CheckpointEvery int         `json:"-"` // steps
+	KeepCheckpoints int         `json:"-"` // newest ones kept
+	DataFrom        int         `json:"-"` // batches that data is already past; CheckpointStep saves a resumed run the going through them
+	Init            *Transcoder `json:"-"` // weights to start from, in raw space; nil for new ones
 }
 
 // DefaultTrainConfig suits a small model: four layers of width 128 reach a

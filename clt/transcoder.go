@@ -32,27 +32,29 @@ func New(cfg Config, theta0 float32, seed uint64) (*Transcoder, error) {
 		return nil, fmt.Errorf("clt: threshold is %g, must be finite and not negative", theta0)
 	}
 	rng := rand.New(rand.NewPCG(seed, 0xC17))
-	uniform := func(n int, bound float64) []float32 {
-		v := make([]float32, n)
+	uniform := func(v []float32, bound float64) {
 		for i := range v {
 			v[i] = float32((2*rng.Float64() - 1) * bound)
 		}
-		return v
 	}
-	t := &Transcoder{Config: cfg}
+	t := blank(cfg)
 	for l := range cfg.Layers {
-		t.WEnc = append(t.WEnc, uniform(cfg.Features*cfg.DModel, 1/math.Sqrt(float64(cfg.Features))))
-		t.WDec = append(t.WDec, uniform(cfg.Features*cfg.Targets(l)*cfg.DModel, 1/math.Sqrt(float64(cfg.Layers*cfg.DModel))))
-		t.BEnc = append(t.BEnc, make([]float32, cfg.Features))
-		t.BDec = append(t.BDec, make([]float32, cfg.DModel))
+		uniform(t.WEnc[l], 1/math.Sqrt(float64(cfg.Features)))
+		uniform(t.WDec[l], 1/math.Sqrt(float64(cfg.Layers*cfg.DModel)))
 		if cfg.HasThreshold() {
-			t.Threshold = append(t.Threshold, filled(cfg.Features, theta0))
-		}
-		if cfg.Skip {
-			t.WSkip = append(t.WSkip, make([]float32, cfg.DModel*cfg.DModel))
+			t.Threshold[l] = filled(cfg.Features, theta0)
 		}
 	}
 	return t, nil
+}
+
+// blank returns a transcoder of zeros.
+func blank(cfg Config) *Transcoder {
+	t := &Transcoder{Config: cfg}
+	for _, w := range t.weights() {
+		*w.slot = append(*w.slot, make([]float32, size(w.shape)))
+	}
+	return t
 }
 
 func filled(n int, v float32) []float32 {

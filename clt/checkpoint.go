@@ -1,0 +1,180 @@
+package clt
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+)
+
+// A checkpoint is a folder step-00000200 with all variables (weights, moments,
+// dead counters, running threshold) and state.json. Folders appear whole.
+const (
+	checkpointPrefix = "step-"
+	checkpointForm   = "clt-checkpoint/1"
+	stateFile        = "state.json"
+	variablesFile    = "variables.safetensors"
+)
+
+// checkpointState is state.json.
+type checkpointState struct {
+	Format  string      `json:"format"`
+	Step    int         `json:"step"`
+	Config  Config      `json:"config"`
+	Train   TrainConfig `json:"train"`
+	Stats   Stats       `json:"stats"`
+	MeanOut [][]float32 `json:"mean_out"`
+}
+
+// CheckpointStep is the number of steps, and so of batches used, of the newest
+// checkpoint in a folder; 0 if there is none.
+func CheckpointStep(dir string) (int, error) {
+	steps, err := checkpoints(dir)
+	if err != nil || len(steps) == 0 {
+		return 0, err
+	}
+	return steps[len(steps)-1], nil
+}
+
+// checkpoints lists the steps of the checkpoints in a folder, oldest first.
+func checkpoints(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("clt: checkpoints: %w; name a folder", err)
+	}
+	var steps []int
+	for _, e := range entries {
+		var n int
+		if rest, ok := strings.CutPrefix(e.Name(), checkpointPrefix); ok && e.IsDir() {
+			if _, err := fmt.Sscanf(rest, "%d", &n); err == nil && e.Name() == checkpointName(n) {
+				steps = append(steps, n)
+			}
+		}
+	}
+	slices.Sort(steps)
+	return steps, nil
+}
+
+func checkpointName(step int) string { return fmt.Sprintf("%s%08d", checkpointPrefix, step) }
+
+// save writes a checkpoint and removes the oldest beyond KeepCheckpoints.
+func (t *trainer) save() error {
+	var list []safetensors.Tensor
+	for v := range t.store.IterVariables() {
+		values, err := t.read(v.Path())
+		if err != nil {
+			return err
+		}
+		list = append(list, safetensors.F32(strings.TrimPrefix(v.Path(), "/"), v.Shape().Dimensions, values))
+	}
+	state, err := json.MarshalIndent(checkpointState{checkpointForm, t.done, t.cfg, t.tc, *t.stats, t.stats.MeanOut}, "", " ")
+	if err != nil {
+		return fmt.Errorf("clt: checkpoint: %w", err)
+	}
+	dir := filepath.Join(t.tc.CheckpointDir, checkpointName(t.done))
+	err = atomicfile.WriteDir(dir, func(tmp string) error {
+		if err := safetensors.WriteFile(filepath.Join(tmp, variablesFile), nil, list...); err != nil {
+			return err
+		}
+		return atomicfile.Write(filepath.Join(tmp, stateFile), append(state, '\n'))
+	})
+	if err != nil {
+		return fmt.Errorf("clt: checkpoint: %w", err)
+	}
+	steps, err := checkpoints(t.tc.CheckpointDir)
+	if err != nil {
+		return err
+	}
+	for len(steps) > t.tc.KeepCheckpoints {
+		if err := os.RemoveAll(filepath.Join(t.tc.CheckpointDir, checkpointName(steps[0]))); err != nil {
+			return fmt.Errorf("clt: remove old checkpoint: %w", err)
+		}
+		steps = steps[1:]
+	}
+	return nil
+}
+
+// restore loads the newest checkpoint, if there is one.
+func (t *trainer) restore() (bool, error) {
+	step, err := CheckpointStep(t.tc.CheckpointDir)
+	if err != nil || step == 0 {
+		return false, err
+	}
+	dir := filepath.Join(t.tc.CheckpointDir, checkpointName(step))
+	if err := t.load(dir); err != nil {
+		return false, fmt.Errorf("clt: resume from %s: %w; use the settings of that run, or another checkpoint folder", dir, err)
+	}
+	return true, nil
+}
+
+func (t *trainer) load(dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return err
+	}
+	var s checkpointState
+	if err := strictJSON(data, stateFile, &s); err != nil {
+		return err
+	}
+	if s.Format != checkpointForm {
+		return fmt.Errorf("%s has format %q, this program reads %q", stateFile, s.Format, checkpointForm)
+	}
+	if s.Config != t.cfg {
+		return fmt.Errorf("the checkpoint is of config %+v, this run wants %+v", s.Config, t.cfg)
+	}
+	if a, b := settings(s.Train), settings(t.tc); a != b {
+		return fmt.Errorf("the checkpoint was made with %s, this run wants %s", a, b)
+	}
+	t.stats, t.done = &s.Stats, s.Step
+	t.stats.MeanOut = s.MeanOut
+	if err := t.setWeights(blank(t.cfg)); err != nil {
+		return err
+	}
+	return t.loadVariables(filepath.Join(dir, variablesFile))
+}
+
+// settings is the text of what decides the result of a run.
+func settings(tc TrainConfig) string {
+	tc.ReportEvery = 0
+	text, _ := json.Marshal(tc)
+	return string(text)
+}
+
+// loadVariables sets every variable; the file must have exactly those.
+func (t *trainer) loadVariables(path string) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	count := 0
+	for v := range t.store.IterVariables() {
+		name := strings.TrimPrefix(v.Path(), "/")
+		info, _ := f.Info(name)
+		values, err := f.Float32(name)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(info.Shape, v.Shape().Dimensions) {
+			return fmt.Errorf("%s: %s is %v, should be %v", path, name, info.Shape, v.Shape().Dimensions)
+		}
+		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, info.Shape...)); err != nil {
+			return err
+		}
+		count++
+	}
+	if names := f.Names(); len(names) != count {
+		return fmt.Errorf("%s has %d tensors, should have %d", path, len(names), count)
+	}
+	return nil
+}

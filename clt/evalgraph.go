@@ -1,0 +1,22 @@
+package clt
+
+import (
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// evalGraph takes the weights and the reads by layer [tokens, d_model], and
+// returns by layer the outputs [tokens, d_model], then the tokens on which each
+// feature fired [features], then the sums of the activations (scalars).
+func (t *Transcoder) evalGraph(inputs []*Node) []*Node {
+	enc, dec, reads := t.UnpackNodes(inputs)
+	var act, fired, total []*Node
+	for l, x := range reads {
+		_, a := t.EncodeNode(x, enc[l])
+		act = append(act, a)
+		fired = append(fired, ReduceSum(ConvertDType(IsPositive(a), a.DType()), 0))
+		total = append(total, ReduceAllSum(ReduceSum(a, 0)))
+	}
+	return slices.Concat(t.DecodeNode(act, reads, dec), fired, total)
+}
