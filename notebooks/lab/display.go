@@ -31,11 +31,22 @@ func newSink() sink {
 	return &files{stdout: os.Stdout, stderr: os.Stderr}
 }
 
-// Show displays outputs: pictures in a notebook, files under out with a line of text elsewhere. It returns when they have
-// arrived.
-func Show(outputs ...viz.Output) {
-	for _, o := range outputs {
-		out.show("", o)
+// Shower is a value that can be shown; all that the verbs of a Session return are.
+type Shower interface{ Output() viz.Output }
+
+// Show displays values: pictures in a notebook, files under out with a line of text elsewhere. It returns when they have
+// arrived. What is neither a Shower nor an output is printed.
+func Show(things ...any) {
+	for _, t := range things {
+		switch v := t.(type) {
+		case viz.Output:
+			out.show("", v)
+		case Shower:
+			out.show("", v.Output())
+		default:
+			text := fmt.Sprint(v)
+			out.show("", viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"})
+		}
 	}
 	out.sync()
 }

@@ -22,6 +22,7 @@ type Session struct {
 	place place
 	http  http.Client
 	state wire.State // as of Open
+	setup wire.Setup // what the verbs work on
 }
 
 // errInterrupted is the stop button.
@@ -29,12 +30,25 @@ var errInterrupted = errors.New("interrupted")
 
 // Open connects to the engine of this kernel and starts it if there is none; it builds it first if its sources have
 // changed. Every cell calls it: it takes some milliseconds when the engine runs.
-func Open() *Session {
+//
+// The verbs work on the pocket model and its transcoder unless a model (a folder relative to the clone, or a fetched name) and
+// a transcoder are given.
+func Open(model ...string) *Session {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	s, err := open(ctx)
 	if err != nil {
 		fail("open", err)
+	}
+	s.setup = wire.Setup{Model: "pocket", CLT: "pocket"}
+	if len(model) > 0 {
+		s.setup.Model = model[0]
+		if _, err := os.Stat(s.path(model[0])); err == nil {
+			s.setup.Model = s.path(model[0])
+		}
+	}
+	if len(model) > 1 {
+		s = s.With(model[1])
 	}
 	return s
 }

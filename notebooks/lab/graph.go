@@ -1,0 +1,122 @@
+package lab
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/viz"
+)
+
+// Graph is an attribution graph, whole or pruned.
+type Graph struct {
+	*attribution.Graph
+	Prompt  string
+	Info    wire.GraphInfo     // of the whole graph
+	full    *attribution.Graph // before pruning; nil if this is the whole
+	session *Session
+	labels  map[attribution.ID]string
+}
+
+// Prune keeps the nodes that carry 80 % of the influence on the targets and the
+// edges that carry 98 % of what is left.
+func (g *Graph) Prune() *Graph { return g.PruneTo(attribution.DefaultPruneConfig()) }
+
+// PruneTo is Prune with other thresholds.
+func (g *Graph) PruneTo(cfg attribution.PruneConfig) *Graph {
+	p := *g
+	var err error
+	if p.Graph, err = g.Graph.Prune(cfg); err != nil {
+		fail("prune", err)
+	}
+	if p.full == nil {
+		p.full = g.Graph
+	}
+	return &p
+}
+
+// Output is the picture with its proof.
+func (g *Graph) Output() viz.Output {
+	score := attribution.Score(g.Info.Score)
+	o, err := viz.Graph(g.Graph, viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels, Static: static()})
+	if err != nil {
+		fail("graph", err)
+	}
+	return o
+}
+
+// Label names a feature in pictures.
+func (g *Graph) Label(id attribution.ID, text string) *Graph {
+	p := *g
+	p.labels = map[attribution.ID]string{id: text}
+	for k, v := range g.labels {
+		p.labels[k] = v
+	}
+	return &p
+}
+
+// At lists the graph's features at a token, which must occur in the prompt: the
+// last place where it does.
+func (g *Graph) At(token string) []attribution.ID {
+	pos := -1
+	for i, t := range g.Tokens {
+		if t == token {
+			pos = i
+		}
+	}
+	if pos < 0 {
+		fail("graph", fmt.Errorf("lab: the prompt has no token %q; its tokens are %q", token, g.Tokens))
+	}
+	var ids []attribution.ID
+	for _, n := range g.Nodes {
+		if n.Kind == attribution.Feature && n.Pos == pos {
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids
+}
+
+// Scale makes edits that multiply the features of a group, for Session.Intervene:
+// factor 0 takes them out, -1 turns them round (the paper's suppression).
+func Scale(group []attribution.ID, factor float64) []string {
+	var edits []string
+	for _, id := range group {
+		if id.Kind == attribution.Feature {
+			edits = append(edits, fmt.Sprintf("%d,%d,%d*%g", id.Layer, id.Pos, id.Index, factor))
+		}
+	}
+	return edits
+}
+
+// Strongest keeps the n features of the group with the largest influence on the
+// targets.
+func (g *Graph) Strongest(group []attribution.ID, n int) []attribution.ID {
+	influence, err := g.Influence()
+	if err != nil {
+		fail("graph", err)
+	}
+	best := append([]attribution.ID{}, group...)
+	value := func(id attribution.ID) float64 {
+		if i := g.Find(id); i >= 0 {
+			return influence[i]
+		}
+		return math.Inf(-1)
+	}
+	for i := range best {
+		for j := i + 1; j < len(best); j++ {
+			if value(best[j]) > value(best[i]) {
+				best[i], best[j] = best[j], best[i]
+			}
+		}
+	}
+	return best[:min(n, len(best))]
+}
+
+// Proven ends the cell unless every row of the whole graph adds up to its target's
+// value, and says how well it does.
+func (g *Graph) Proven() {
+	worst := g.Info.Score.RowIdentityMaxError
+	Check(worst >= 0 && worst <= 1e-4, "each row of the graph adds up to its target's value",
+		fmt.Sprintf("largest error %.1e of max(1, |value|) over %d rows, limit 1e-4", worst, g.Info.Nodes))
+}

@@ -1,0 +1,200 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+)
+
+// Model describes the open model and transcoder.
+func (s *Session) Model() *Model {
+	m := &Model{}
+	s.do("open", wire.OpenRequest{Setup: s.setup, WithCLT: true}, &m.ModelInfo, nil)
+	return m
+}
+
+// Tokens tokenises a prompt, <|endoftext|> in front.
+func (s *Session) Tokens(prompt string) *Tokens {
+	t := &Tokens{}
+	s.do("tokens", wire.TokensRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &t.TokensResponse, nil)
+	return t
+}
+
+// Predict gives the likeliest next tokens after a prompt.
+func (s *Session) Predict(prompt string) *Predictions {
+	p := &Predictions{Prompt: prompt}
+	s.do("run", wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &p.RunResponse, nil)
+	return p
+}
+
+// Accuracy asks the model every question of the pocket world.
+func (s *Session) Accuracy() *Accuracy {
+	a := &Accuracy{}
+	s.do("accuracy", wire.AccuracyRequest{Setup: s.setup}, &a.AccuracyResponse, nil)
+	return a
+}
+
+// TrainOptions say which transcoder is trained; zero values take the defaults.
+type TrainOptions struct {
+	Out        string // folder, relative to the clone; default out/lab/clt
+	Features   int    // per layer
+	Activation string // jumprelu, batchtopk, topk, relu
+	K          int
+	Steps      int
+	Lambda     float64
+	PerLayer   bool
+	Texts      []string // default: the pocket world
+	Fresh      bool     // start again instead of going on from a checkpoint
+}
+
+// Train trains a transcoder on the model's own activations and draws its curve
+// while it runs. The stop button keeps a checkpoint: running the cell again goes
+// on from there.
+func (s *Session) Train(o TrainOptions) *Training {
+	if o.Out == "" {
+		o.Out = "out/lab/clt"
+	}
+	req := wire.TrainRequest{Setup: s.setup, World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
+		K: o.K, Steps: o.Steps, Lambda: o.Lambda, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh}
+	t := &Training{Dir: o.Out}
+	c := newCurve()
+	s.do("train", req, &t.TrainResponse, func(p wire.Progress) {
+		if p.Phase == "train" {
+			t.Curve = append(t.Curve, p)
+			c.update(t.Curve)
+		}
+	})
+	c.finish(t.Curve)
+	return t
+}
+
+// path makes a path of the notebook absolute for the engine, which has a working
+// directory of its own.
+func (s *Session) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(s.place.root, p)
+}
+
+// With returns a session on another transcoder: a folder relative to the clone, or
+// a shipped one.
+func (s *Session) With(transcoder string) *Session {
+	other := *s
+	if _, err := os.Stat(s.path(transcoder)); err == nil {
+		transcoder = s.path(transcoder)
+	}
+	other.setup.CLT = transcoder
+	return &other
+}
+
+// Eval evaluates the transcoder on text of the pocket world that no training saw.
+func (s *Session) Eval() *Evaluation {
+	e := &Evaluation{Name: filepath.Base(s.setup.CLT)}
+	s.do("eval", wire.EvalRequest{Setup: s.setup, World: true}, &e.Evaluation, nil)
+	return e
+}
+
+// Features lists the active features of a prompt.
+func (s *Session) Features(prompt string) *Features {
+	f := &Features{}
+	s.do("encode", wire.EncodeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &f.EncodeResponse, nil)
+	return f
+}
+
+// Graph makes the attribution graph of a prompt. Targets are tokens, ids, "A-B",
+// "feature:L/F@P"; none means the likeliest next tokens.
+func (s *Session) Graph(prompt string, targets ...string) *Graph {
+	g := &Graph{session: s, Prompt: prompt}
+	s.do("attribute", wire.AttributeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Targets: targets}, &g.Info, nil)
+	var err error
+	if g.Graph, err = readGraph(g.Info.Path); err != nil {
+		fail("graph", err)
+	}
+	return g
+}
+
+func readGraph(path string) (*attribution.Graph, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("lab: the graph's file: %w; run the cell again", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("lab: the graph's file: %w; run the cell again", err)
+	}
+	return attribution.ReadSafetensors(f, info.Size())
+}
+
+// Intervene edits features ("L,P,F=VALUE" or "L,P,F*FACTOR") and runs the model,
+// beside twenty random edits of equal count and activation mass. By default MLP
+// outputs, attention and LayerNorm are frozen otherwise: the direct effect, which
+// the graph predicts exactly. WithMode changes that.
+func (s *Session) Intervene(prompt string, edits []string, options ...InterveneOption) *Effect {
+	req := wire.InterveneRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Edits: edits, Control: 20, Seed: 1}
+	for _, o := range options {
+		o(&req)
+	}
+	e := &Effect{}
+	s.do("intervene", req, &e.InterveneResponse, nil)
+	return e
+}
+
+// InterveneOption changes how Intervene works.
+type InterveneOption func(*wire.InterveneRequest)
+
+// WithMode sets constrained, iterative or live.
+func WithMode(mode string) InterveneOption {
+	return func(r *wire.InterveneRequest) { r.Mode = mode }
+}
+
+// Track follows these tokens instead of the likeliest one.
+func Track(tokens ...string) InterveneOption {
+	return func(r *wire.InterveneRequest) { r.Track = tokens }
+}
+
+// Freeze sets what is frozen: "attention,ln", "attention" or "none".
+func Freeze(what string) InterveneOption {
+	return func(r *wire.InterveneRequest) { r.Freeze = what }
+}
+
+// Layers sets the range "a:b" of layers that are edited.
+func Layers(r string) InterveneOption {
+	return func(q *wire.InterveneRequest) { q.Layers = r }
+}
+
+// Replace continues a prompt with the model and with its full replacement, in
+// which every MLP is the transcoder, by the same greedy choice.
+func (s *Session) Replace(prompt string, n int) *Replacement {
+	r := &Replacement{}
+	req := wire.GenerateRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, N: n}
+	s.do("generate", req, &r.Original, nil)
+	req.Replacement = true
+	s.do("generate", req, &r.Replaced, nil)
+	return r
+}
+
+// Generate continues a prompt; temperature 0 is greedy.
+func (s *Session) Generate(prompt string, n int, temperature float64, seed uint64) *Generation {
+	g := &Generation{}
+	s.do("generate", wire.GenerateRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, N: n, Temperature: temperature, Seed: seed}, &g.GenerateResponse, nil)
+	return g
+}
+
+// Doctor looks at the machine.
+func (s *Session) Doctor() *Doctor {
+	d := &Doctor{}
+	s.do("doctor", wire.Empty{}, &d.DoctorResponse, nil)
+	return d
+}
+
+// Prompts lists demonstration prompts of the pocket world.
+func (s *Session) Prompts() []wire.DemoPrompt {
+	var r wire.PromptsResponse
+	s.do("prompts", wire.Empty{}, &r, nil)
+	return r.Prompts
+}
