@@ -17,8 +17,14 @@ func viewOf(t testing.TB, g *at.Graph, o GraphOptions) *view {
 	return v
 }
 
+var made map[string]*view
+
+// graphs are laid-out views of several sizes, made once.
 func graphs(t *testing.T) map[string]*view {
 	t.Helper()
+	if made != nil {
+		return made
+	}
 	out := map[string]*view{}
 	for name, c := range map[string]struct {
 		layers     int
@@ -38,6 +44,7 @@ func graphs(t *testing.T) map[string]*view {
 		c.o.Full = full
 		out[name] = viewOf(t, pruned(t, full, c.node, c.edge), c.o)
 	}
+	made = out
 	return out
 }
 

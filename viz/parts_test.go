@@ -12,6 +12,7 @@ import (
 	"time"
 
 	at "github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // TestThinKeepsPeaks: a spike between 100 000 points is still drawn.
@@ -243,6 +244,10 @@ func TestBudgets(t *testing.T) {
 			t.Errorf("%s: %d KiB, limit %d", c.name, n>>10, c.limit)
 		}
 	}
+}
+
+func TestPageBudget(t *testing.T) {
+	testenv.Slow(t)
 	full := planted(4, 12, 16)
 	g := pruned(t, full, 0.95, 0.99)
 	page, err := GraphPage(g, PageOptions{Graph: GraphOptions{Full: full}})
