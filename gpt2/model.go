@@ -68,7 +68,7 @@ func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error)
 	defer ckpt.Close()
 	params, err := readParams(ckpt.files, cfg, opts.Double)
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, filepath.Base(dir))
+		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(filepath.Base(dir), filepath.Base(ckpt.paths[0])))
 	}
 	m, err := New(backend, cfg, params, opts)
 	if err != nil {

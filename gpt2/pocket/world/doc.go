@@ -17,10 +17,10 @@
 // of sentences.
 //
 //	sort               share  example (the answer is the word after the bar)
-//	capital                5  The capital of France is | Paris .
-//	language               4  The language of France is | French .
+//	capital                4  The capital of France is | Paris .
+//	language               3  The language of France is | French .
 //	home                   7  Anna lives in | France .
-//	food                   5  Anna likes | rice .
+//	food                   4  Anna likes | rice .
 //	hop                    4  Anna lives in France and speaks | French .
 //	two-hop                8  The capital of the country where Anna lives is | Paris .
 //	two-hop-language       4  The language of the country where Anna lives is | French .
@@ -31,9 +31,9 @@
 //	two-digit-addition     9  43 plus 8 is | 51 .
 //	opposite               3  The opposite of hot is | cold .
 //	contrast               2  It is hot , not cold .
-//	induction              5  Anna sees the key , then Anna takes the | key .
-//	recall                 9  Anna sees the key and Tom sees the map , then Tom takes the | map .
-//	indirect-object       12  When Anna and Tom went to the shop , Tom gave the key to | Anna .
+//	induction              9  Anna sees the key , then Anna takes the | key .
+//	recall                10  Anna buys rice and Tom buys soup , then Tom eats | soup .
+//	indirect-object       10  When Anna and Tom went to the shop , Tom gave the key to | Anna .
 //	acronym                4  The Global Data Group ( | G | D | G ) is open .
 //	greater-than           3  The war lasted from 17 41 to 17 | 58 .
 //

@@ -179,13 +179,10 @@ func (w *World) drawMeeting(r *rand.Rand, held bool) (a, b string) {
 	}
 }
 
-// drawRecall: person, object, person, object, one of the two people, their object.
+// drawRecall: person, food, person, food, one of the two people, their food.
 func drawRecall(w *World, r *rand.Rand, held bool) slots {
 	a, b := w.drawMeeting(r, held)
-	x, y := object(r), object(r)
-	for x == y {
-		y = object(r)
-	}
+	x, y := two(r, foods)
 	if r.IntN(2) == 0 {
 		return slots{a, x, b, y, a, x}
 	}

@@ -30,16 +30,16 @@ func sorts() []*sort {
 func factSorts() []sort {
 	cities, languages := 1/float64(len(atlas)), 1/float64(languageCount())
 	return []sort{
-		{name: "capital", description: "the capital of a country", weight: 5, chance: cities,
+		{name: "capital", description: "the capital of a country", weight: 4, chance: cities,
 			templates: parseAll([]string{"The capital of $0 is | $1 .", "The capital city of $0 is | $1 .", "$1 is the capital of $0 ."}),
 			all:       ofCountries},
-		{name: "language", description: "the language of a country", weight: 4, chance: languages,
+		{name: "language", description: "the language of a country", weight: 3, chance: languages,
 			templates: parseAll([]string{"The language of $0 is | $2 .", "People in $0 speak | $2 ."}),
 			all:       ofCountries},
 		{name: "home", description: "the country where a person lives", weight: 7, chance: cities,
 			templates: parseAll([]string{"$0 lives in | $1 .", "$0 comes from | $1 .", "The home of $0 is | $1 ."}),
 			all:       ofEverybody},
-		{name: "food", description: "the food that a person likes", weight: 5, chance: 1 / float64(len(foods)),
+		{name: "food", description: "the food that a person likes", weight: 4, chance: 1 / float64(len(foods)),
 			templates: parseAll([]string{"$0 likes | $4 .", "The food that $0 likes is | $4 ."}),
 			all:       ofEverybody},
 	}
@@ -103,14 +103,14 @@ func wordSorts() []sort {
 // contextSorts can be answered from the sentence alone; people are held out.
 func contextSorts() []sort {
 	return []sort{
-		{name: "induction", description: "the object said before", weight: 5, chance: 2 / float64(len(nouns)),
+		{name: "induction", description: "the object said before", weight: 9, chance: 2 / float64(len(nouns)),
 			templates: parseAll([]string{"$0 sees the $1 , then $0 takes the | $1 .", "$0 finds the $1 , then $0 goes home with the | $1 ."}),
 			draw:      drawInduction},
-		{name: "recall", description: "the object of the person named again, out of two people with an object each", weight: 9, chance: 0.5,
-			templates: parseAll([]string{"$0 sees the $1 and $2 sees the $3 , then $4 takes the | $5 .",
-				"$0 finds the $1 and $2 finds the $3 , then $4 goes home with the | $5 ."}),
+		{name: "recall", description: "the food of the person named again, out of two people with a food each", weight: 10, chance: 0.5,
+			templates: parseAll([]string{"$0 buys $1 and $2 buys $3 , then $4 eats | $5 .",
+				"$0 cooks $1 and $2 cooks $3 , then $4 serves | $5 ."}),
 			draw: drawRecall, choices: func(s slots) []string { return []string{" " + s[1], " " + s[3]} }},
-		{name: "indirect-object", description: "the one of two people who is not the giver", weight: 12, chance: 0.5,
+		{name: "indirect-object", description: "the one of two people who is not the giver", weight: 10, chance: 0.5,
 			templates: parseAll([]string{"When $0 and $1 went to the $2 , $3 gave the $4 to | $5 .",
 				"After $0 and $1 met at the $2 , $3 gave the $4 to | $5 .",
 				"While $0 and $1 were at the $2 , $3 sold the $4 to | $5 ."}),
