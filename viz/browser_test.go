@@ -62,7 +62,7 @@ func TestBrowserFrame(t *testing.T) {
 	}
 	var r struct {
 		Error, Sum, Half, Live, Found string
-		Edges, Options, Lit, Faded           int
+		Edges, Options, Lit, Faded    int
 	}
 	run(t, doc, `
 var $=function(i){return document.getElementById(i)},key=function(k,to){($(to||'list')).dispatchEvent(new KeyboardEvent('keydown',{key:k,bubbles:true}))};

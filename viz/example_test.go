@@ -44,5 +44,5 @@ func ExampleGraph() {
 	}
 	fmt.Println(strings.Split(out.Plain, "\n")[1])
 	// Output:
-	// The strongest input of " Austin" (80 %) is L0/f17 ‘Texas’ at " Dallas", which raises it by 75 % of all its input. The strongest path through features suggests the route " Dallas" → Texas (L0) → " Austin" (+75 %).
+	// “ Austin” (80 %) gets 75 % from “Texas” (L0/f17 at “ Dallas”) and −25 % from the token “ Dallas” of its input. In all, 75 % comes from features, 25 % directly from the prompt, 0 % from errors. The strongest path from a token carries 75 %: the token “ Dallas” → “Texas” (L0/f17 at “ Dallas”) → “ Austin”.
 }

@@ -10,14 +10,15 @@ import (
 
 const maxSpots = 200
 
-// scores are the replacement and completeness scores of the whole graph; false
-// where only a pruned graph is at hand, whose own score would flatter.
+// scores are the replacement and completeness scores of the whole graph (or of
+// a pruned one that was folded); false where the edges dropped are not at hand,
+// since the score of the rest would flatter.
 func (v *view) scores() ([]string, bool) {
 	sc := attribution.Score{Replacement: math.NaN()}
 	switch s := v.full.Settings; {
 	case v.o.Score != nil:
 		sc = *v.o.Score
-	case s.NodeCut == 0 && s.EdgeCut == 0:
+	case s.NodeCut == 0 && s.EdgeCut == 0, s.Folded:
 		sc = v.full.Score()
 	}
 	if math.IsNaN(sc.Replacement) {
@@ -33,7 +34,7 @@ func (v *view) output() (Output, error) {
 	if title == "" {
 		title = "Attribution graph: " + plainText(v.g.Tokens)
 	}
-	c := card{kind: "graph", title: cut(title, 160), finding: v.finding(paths)}
+	c := card{kind: "graph", title: cut(title, 160), finding: v.finding()}
 	facts := v.facts()
 	c.lines = []string{v.checkLine(facts)}
 	if s := v.leftOut(); s != "" {
@@ -140,25 +141,25 @@ func (v *view) spots() string {
 	return b.String()
 }
 
-func (v *view) foldPaths(paths []path) string {
+func (v *view) foldPaths(paths []attribution.Path) string {
 	sum := 0.0
 	var b strings.Builder
 	b.WriteString(`<ol style="margin:4px 0 4px 20px;padding:0">`)
 	for _, p := range paths {
-		sum += math.Abs(p.share)
-		b.WriteString(`<li>` + bdi(v.pathText(p)) + ` <span style="font-family:monospace">` + share(p.share) + `</span></li>`)
+		sum += math.Abs(p.Share)
+		b.WriteString(`<li>` + bdi(v.pathText(p)) + ` <span style="font-family:monospace">` + share(p.Share) + `</span></li>`)
 	}
 	b.WriteString("</ol>")
 	return fold(fmt.Sprintf("Top paths: %d carry %s of the top target's input", len(paths), pct(sum)), b.String())
 }
 
-func (v *view) markdown(title, finding string, facts []string, paths []path, head []string, rows [][]string) string {
+func (v *view) markdown(title, finding string, facts []string, paths []attribution.Path, head []string, rows [][]string) string {
 	var b strings.Builder
 	b.WriteString("**" + mdText(title) + "**\n\n" + mdText(finding) + "\n\n" + mdText(strings.Join(facts, " · ")) + "\n\n")
 	if len(paths) > 0 {
 		b.WriteString("Strongest paths:\n\n")
 		for k, p := range paths {
-			fmt.Fprintf(&b, "%d. %s (%s)\n", k+1, mdText(v.pathText(p)), share(p.share))
+			fmt.Fprintf(&b, "%d. %s (%s)\n", k+1, mdText(v.pathText(p)), share(p.Share))
 		}
 		b.WriteByte('\n')
 	}

@@ -11,25 +11,39 @@ import (
 // describe names a node in running text: L5/f12 ‘Texas’ at " Dallas".
 func (v *view) describe(i int) string {
 	d := &v.nodes[i]
-	switch d.Kind {
+	if d.Kind == gathered {
+		return fmt.Sprintf("%d weaker nodes of layer %d at %s", d.members, d.Layer, quoted(v.g.Tokens[d.Pos]))
+	}
+	return v.call(&d.Node)
+}
+
+// call is describe for any node of the graph, drawn or not.
+func (v *view) call(n *attribution.Node) string {
+	switch n.Kind {
 	case attribution.Token:
-		return quoted(v.g.Tokens[d.Pos])
+		return quoted(v.g.Tokens[n.Pos])
 	case attribution.Logit:
-		return quoted(d.Label)
+		return quoted(n.Label)
 	case attribution.Position:
-		return fmt.Sprintf("position %d", d.Pos)
+		return fmt.Sprintf("position %d", n.Pos)
 	case attribution.Bias:
 		return "bias"
 	case attribution.Error:
-		return fmt.Sprintf("error of layer %d at %s", d.Layer, quoted(v.g.Tokens[d.Pos]))
-	case gathered:
-		return fmt.Sprintf("%d weaker nodes of layer %d at %s", d.members, d.Layer, quoted(v.g.Tokens[d.Pos]))
+		return fmt.Sprintf("error of layer %d at %s", n.Layer, quoted(v.g.Tokens[n.Pos]))
 	}
-	name := fmt.Sprintf("L%d/f%d", d.Layer, d.Index)
-	if d.user || d.Label != "" {
-		name += " ‘" + d.text + "’"
+	name := fmt.Sprintf("L%d/f%d", n.Layer, n.Index)
+	if label := v.label(n); label != "" {
+		name += " ‘" + visible(cut(label, 80)) + "’"
 	}
-	return name + " at " + quoted(v.g.Tokens[d.Pos])
+	return name + " at " + quoted(v.g.Tokens[n.Pos])
+}
+
+// label is the name a person gave a node, else the one it carries.
+func (v *view) label(n *attribution.Node) string {
+	if l := v.o.Labels[n.ID]; l != "" {
+		return l
+	}
+	return n.Label
 }
 
 // hover is the text of a hot spot.
@@ -47,7 +61,7 @@ func (v *view) hover(i int) string {
 
 // facts are the parts of the check line, plain text.
 func (v *view) facts() []string {
-	out := []string{identity(v.g.Settings)}
+	out := []string{v.identity()}
 	if sc, ok := v.scores(); ok {
 		out = append(out, sc...)
 	}
@@ -59,13 +73,19 @@ func (v *view) facts() []string {
 	return out
 }
 
-// identity states how well the rows add up: the graph's proof.
-func identity(s attribution.Settings) string {
+// identity states how well the rows add up, measured here if all edges are at
+// hand, else as recorded when the graph was made: the graph's proof.
+func (v *view) identity() string {
+	s := v.full.Settings
 	limit := 1e-4
 	if s.DType == "f64" {
 		limit = 1e-10
 	}
-	switch e := s.RowIdentity; {
+	e, _ := v.full.CheckRows()
+	if e == -1 && v.full.Count(attribution.Bias) > 0 {
+		e = s.RowIdentity
+	}
+	switch {
 	case e < 0 || math.IsNaN(e):
 		return "row identity not known (no bias node)"
 	case e <= limit:
@@ -90,148 +110,41 @@ func (v *view) leftOut() string {
 	return "Left out: " + strings.Join(parts, ", ") + " (" + pct(v.hiddenInfl) + " of influence)."
 }
 
-// path is a way from an input to the top target; share is the product of the
-// absolute shares along it, negative if the signs multiply to minus.
-type path struct {
-	nodes []int // input first
-	share float64
-}
-
-// paths finds the strongest ways from tokens (or positions) to the most
-// probable target: best first over incoming shares, until n are complete or
-// 10 000 nodes were expanded.
-func (v *view) paths(n int) []path {
-	if v.target < 0 {
+// paths are the strongest ways from tokens and positions to the most probable
+// target, in the graph before pruning.
+func (v *view) paths(n int) []attribution.Path {
+	if v.full.TopTarget() < 0 {
 		return nil
 	}
-	in := make([][]link, len(v.nodes))
-	for _, l := range v.links {
-		if v.nodes[l.s].Kind != attribution.Bias {
-			in[l.t] = append(in[l.t], l)
-		}
+	p, err := v.full.Paths(-1, n, attribution.Token, attribution.Position)
+	if err != nil { // the graph was checked: nothing to say without paths
+		return nil
 	}
-	var out []path
-	open := []path{{[]int{v.target}, 1}}
-	for steps := 0; len(open) > 0 && len(out) < n && steps < 10000; steps++ {
-		p := popBest(&open)
-		head := p.nodes[len(p.nodes)-1]
-		if k := v.nodes[head].Kind; k == attribution.Token || k == attribution.Position {
-			for i, j := 0, len(p.nodes)-1; i < j; i, j = i+1, j-1 {
-				p.nodes[i], p.nodes[j] = p.nodes[j], p.nodes[i]
-			}
-			out = append(out, p)
-			continue
-		}
-		for _, l := range in[head] {
-			if share := p.share * l.share; math.Abs(share) > 1e-6 {
-				push(&open, path{append(append([]int(nil), p.nodes...), l.s), share})
-			}
-		}
-	}
-	return out
-}
-
-// push and popBest keep a binary heap, largest |share| on top.
-func push(h *[]path, p path) {
-	*h = append(*h, p)
-	for i := len(*h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if math.Abs((*h)[up].share) >= math.Abs((*h)[i].share) {
-			break
-		}
-		(*h)[up], (*h)[i] = (*h)[i], (*h)[up]
-		i = up
-	}
-}
-
-func popBest(h *[]path) path {
-	a := *h
-	top := a[0]
-	a[0] = a[len(a)-1]
-	a = a[:len(a)-1]
-	for i := 0; ; {
-		k := i
-		for _, c := range []int{2*i + 1, 2*i + 2} {
-			if c < len(a) && math.Abs(a[c].share) > math.Abs(a[k].share) {
-				k = c
-			}
-		}
-		if k == i {
-			break
-		}
-		a[i], a[k] = a[k], a[i]
-		i = k
-	}
-	*h = a
-	return top
+	return p
 }
 
 // pathText is one path in words.
-func (v *view) pathText(p path) string {
+func (v *view) pathText(p attribution.Path) string {
 	var parts []string
-	for _, i := range p.nodes {
-		parts = append(parts, v.describe(i))
+	for _, i := range p.Nodes {
+		parts = append(parts, v.call(&v.full.Nodes[i]))
 	}
 	return strings.Join(parts, " → ")
 }
 
-// route is a path in few words: the labels alone.
-func (v *view) route(p path) string {
-	var parts []string
-	for _, i := range p.nodes {
-		d := &v.nodes[i]
-		if d.Kind == attribution.Feature && (d.user || d.Label != "") {
-			parts = append(parts, fmt.Sprintf("%s (L%d)", d.text, d.Layer))
-		} else if d.Kind == attribution.Feature {
-			parts = append(parts, d.text)
-		} else {
-			parts = append(parts, v.describe(i))
-		}
-	}
-	return strings.Join(parts, " → ")
-}
-
-// finding reads the graph in at most three careful sentences.
-func (v *view) finding(paths []path) string {
+// finding reads the graph in a few careful sentences.
+func (v *view) finding() string {
 	if v.o.Finding != "" {
 		return v.o.Finding
 	}
-	if v.target < 0 {
-		return "The graph has no target."
-	}
-	t := &v.nodes[v.target]
-	var s []string
-	if best := v.strongestInput(v.target); best.share != 0 {
-		verb := "raises"
-		if best.share < 0 {
-			verb = "lowers"
-		}
-		s = append(s, fmt.Sprintf("The strongest input of %s (%s) is %s, which %s it by %s of all its input.",
-			v.describe(v.target), pct(t.Prob), v.describe(best.s), verb, pct(math.Abs(best.share))))
-	}
-	for _, p := range paths {
-		if len(p.nodes) > 2 {
-			s = append(s, fmt.Sprintf("The strongest path through features suggests the route %s (%s).", v.route(p), share(p.share)))
-			break
+	named := *v.full
+	if len(v.o.Labels) > 0 {
+		named.Nodes = append([]attribution.Node(nil), named.Nodes...)
+		for i := range named.Nodes {
+			named.Nodes[i].Label = v.label(&named.Nodes[i])
 		}
 	}
-	switch {
-	case t.errShare > 0.3:
-		s = append(s, fmt.Sprintf("Careful: %s of the target's input comes from error nodes, which nothing explains.", pct(t.errShare)))
-	case v.shownInfl < 0.5:
-		s = append(s, fmt.Sprintf("Careful: the picture holds only %s of the influence.", pct(v.shownInfl)))
-	}
-	return strings.Join(s, " ")
-}
-
-// strongestInput is the drawn edge with the largest share into a node.
-func (v *view) strongestInput(t int) (best link) {
-	for _, l := range v.links {
-		if l.t == t && v.nodes[l.s].Kind != attribution.Bias && math.Abs(l.share) > math.Abs(best.share) {
-			best = l
-		}
-	}
-	return best
+	return named.Caption()
 }
 
 // ranking lists drawn nodes other than targets by influence.

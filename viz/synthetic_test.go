@@ -136,6 +136,13 @@ func weigh(g *at.Graph, rng *rand.Rand) {
 	set(at1[5110], at1[7000], 3)
 	set(at1[5111], at1[7001], -4)
 	set(at1[5107], at1[7002], 4)
+	for t := range g.Nodes { // a graph adds up
+		g.Nodes[t].Preactivation = 0
+		for s := range g.Nodes {
+			g.Nodes[t].Preactivation += g.Weight(t, s)
+		}
+		g.Nodes[t].Preactivation *= 1 + 3e-6
+	}
 }
 
 func pruned(t testing.TB, g *at.Graph, node, edge float64) *at.Graph {

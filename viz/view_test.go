@@ -2,7 +2,6 @@ package viz
 
 import (
 	"math"
-	"sort"
 	"strings"
 	"testing"
 
@@ -59,6 +58,26 @@ func TestSharesAndScoresByHand(t *testing.T) {
 	}
 	if v.shownNodes != 6 || v.totalNodes != 7 || v.totalEdges != 6 {
 		t.Errorf("shown %d of %d nodes, %d edges; want 6 of 7, 6", v.shownNodes, v.totalNodes, v.totalEdges)
+	}
+}
+
+// TestProofLine: the head says whether rows add up, or that nobody can know.
+func TestProofLine(t *testing.T) {
+	good, bad, none, old := tiny(), tiny(), tiny(), tiny()
+	good.Nodes[0].Preactivation, good.Nodes[5].Preactivation, good.Nodes[6].Preactivation = 2, 104, 5
+	bad.Nodes[0].Preactivation = 9
+	none.Nodes[4].ID = at.ID{Kind: at.Position}
+	old.Settings.NodeCut, old.Settings.RowIdentity = 0.8, 2e-5
+	for want, g := range map[string]*at.Graph{"✓ rows add up to 0": good, "✗ rows miss by": bad, "not known": none, "✓ rows add up to 2e−5": old} {
+		if got := viewOf(t, g, GraphOptions{}).facts()[0]; !strings.Contains(got, want) {
+			t.Errorf("the head says %q, want %q", got, want)
+		}
+	}
+	if _, ok := viewOf(t, old, GraphOptions{}).scores(); ok {
+		t.Error("a pruned graph shows its own score as if it were whole")
+	}
+	if s, ok := viewOf(t, old, GraphOptions{Score: &at.Score{Replacement: 0.5}}).scores(); !ok || s[0] != "replacement 0.500" {
+		t.Errorf("a given score is shown as %v", s)
 	}
 }
 
@@ -160,36 +179,26 @@ func TestGatheringKeepsTheSums(t *testing.T) {
 	}
 }
 
-// TestPathsAgainstAllPaths compares best-first search with listing every path.
-func TestPathsAgainstAllPaths(t *testing.T) {
-	g := planted(9, 4, 0.4)
-	v := viewOf(t, g, GraphOptions{All: true})
-	var all []float64
-	var walk func(i int, share float64)
-	walk = func(i int, share float64) {
-		if k := v.nodes[i].Kind; k == at.Token || k == at.Position {
-			all = append(all, math.Abs(share))
-			return
-		}
-		for _, l := range v.links {
-			if l.t == i && v.nodes[l.s].Kind != at.Bias {
-				walk(l.s, share*l.share)
-			}
+// TestWords: names given by people win, paths and caption come from the graph
+// before pruning.
+func TestWords(t *testing.T) {
+	full := planted(1, 12, 1.5)
+	g := pruned(t, full, 0.8, 0.98)
+	top := at.ID{Kind: at.Feature, Layer: 11, Pos: 10, Index: 5111}
+	out, err := Graph(g, GraphOptions{Full: full, Labels: map[at.ID]string{top: "my name"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"my name", "Strongest paths:", "shown 119 of 412 nodes", "✓ rows add up to 3", "e−6"} {
+		if !strings.Contains(out.Markdown, want) {
+			t.Errorf("%q is missing in\n%s", want, out.Markdown)
 		}
 	}
-	walk(v.target, 1)
-	sort.Sort(sort.Reverse(sort.Float64Slice(all)))
-	got := v.paths(5)
-	if len(got) != 5 {
-		t.Fatalf("%d paths of %d", len(got), len(all))
+	if strings.Contains(out.Markdown, "f5111 ‘say Austin’") {
+		t.Error("the guess is shown where a person gave a name")
 	}
-	for k, p := range got {
-		if math.Abs(math.Abs(p.share)-all[k]) > 1e-12 {
-			t.Errorf("path %d carries %v, the %d-th best of all carries %v", k, p.share, k, all[k])
-		}
-		if p.nodes[len(p.nodes)-1] != v.target {
-			t.Errorf("path %d does not end at the target", k)
-		}
+	if given, _ := Graph(g, GraphOptions{Full: full, Finding: "mine", Title: "T"}); !strings.HasPrefix(given.Plain, "T\nmine\n") {
+		t.Errorf("title and finding are not those given: %q", given.Plain[:40])
 	}
 }
 
