@@ -28,7 +28,7 @@ func Attention(title string, weights [][][]float64, tokens []string) Output {
 			h.overlay(h.mapOnly(), 0, 0, w, ht) + `</div><div style="` + dimStyle + `">` + esc(fmt.Sprintf("%d · %s nats · %s on first", k, num(entropy), pct(first))) + `</div></div>`
 	}
 	c.body = body + "</div>"
-	c.lines = append(c.lines, "head, mean entropy, attention on the first token · query downwards, key to the right · dark blue 0, yellow 1")
+	c.lines = append(c.lines, dim("head, mean entropy, attention on the first token · query downwards, key to the right · dark blue 0, yellow 1"))
 	c.details = append(c.details, fold("Data: heads", htmlTable("Heads", false, head, rows)))
 	c.markdown, c.plain = mdTable(title, head, rows), plainTable(title, head, rows)
 	return c.output()

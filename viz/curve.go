@@ -47,11 +47,11 @@ func Curve(title string, series []Series, o CurveOptions) Output {
 	}
 	c := card{kind: "curve", title: title}
 	if o.Note != "" {
-		c.lines = append(c.lines, esc(o.Note))
+		c.lines = append(c.lines, dim(o.Note))
 	}
 	if n := len(series) - maxSeries; n > 0 {
 		series = series[:maxSeries]
-		c.lines = append(c.lines, esc(fmt.Sprintf("%d more series not shown", n)))
+		c.lines = append(c.lines, dim(fmt.Sprintf("%d more series not shown", n)))
 	}
 	head, table := curveTable(series)
 	svg := curveSVG(title, series, o)

@@ -38,7 +38,7 @@ func (v *view) output() (Output, error) {
 	facts := v.facts()
 	c.lines = []string{v.checkLine(facts)}
 	if s := v.leftOut(); s != "" {
-		c.lines = append(c.lines, esc(s))
+		c.lines = append(c.lines, dim(s))
 	}
 	if len(v.g.Tokens) > maxColumns {
 		c.body, c.details = v.overviewMap()
@@ -61,7 +61,7 @@ func (v *view) output() (Output, error) {
 			return Output{}, fmt.Errorf("viz: draw graph: %w", err)
 		}
 		if n := len(v.links); n > maxFrameLinks {
-			c.lines = append(c.lines, esc(fmt.Sprintf("The interactive view holds the %s strongest of %s edges.", count(maxFrameLinks), count(n))))
+			c.lines = append(c.lines, dim(fmt.Sprintf("The interactive view holds the %s strongest of %s edges.", count(maxFrameLinks), count(n))))
 		}
 		c.note = "The picture becomes interactive where scripts may run: trust this notebook, or run the cell again."
 	}
@@ -98,17 +98,14 @@ func (v *view) overviewMap() (body string, details []string) {
 
 // checkLine is the facts in HTML, the first coloured by whether it holds.
 func (v *view) checkLine(facts []string) string {
-	var parts []string
-	for i, f := range facts {
-		h := esc(f)
-		if i == 0 && strings.HasPrefix(f, "✓") {
-			h = themed(lightTheme.OK, darkTheme.OK, h)
-		} else if i == 0 && strings.HasPrefix(f, "✗") {
-			h = themed(lightTheme.Fail, darkTheme.Fail, h)
-		}
-		parts = append(parts, h)
+	first := esc(facts[0])
+	switch {
+	case strings.HasPrefix(facts[0], "✓"):
+		first = themed(lightTheme.OK, darkTheme.OK, first)
+	case strings.HasPrefix(facts[0], "✗"):
+		first = themed(lightTheme.Fail, darkTheme.Fail, first)
 	}
-	return strings.Join(parts, " · ")
+	return first + dim(" · "+strings.Join(facts[1:], " · "))
 }
 
 // themed is bold coloured HTML; the script changes the colour with the theme.

@@ -51,7 +51,7 @@ func Hist(title string, values []float64, o HistOptions) Output {
 			line += ", " + count(x.n) + " " + x.what
 		}
 	}
-	c.lines = append(c.lines, esc(line))
+	c.lines = append(c.lines, dim(line))
 	head, rows := []string{"quantile", "value"}, quantiles(kept)
 	c.body = figure(o.Width, img(histSVG(title, kept, o), title+": histogram of "+line, o.Width, o.Height))
 	c.details = append(c.details, fold("Data: quantiles", htmlTable("Quantiles", false, head, rows)))

@@ -43,7 +43,7 @@ const (
 type card struct {
 	kind, title string
 	finding     string // one sentence, plain text
-	lines       []string
+	lines       []string // HTML, see dim
 	body        string // HTML
 	details     []string
 	note        string // plain text, hidden by the script
@@ -64,7 +64,7 @@ func (c card) output() Output {
 			b.WriteString(`<div>` + esc(c.finding) + `</div>`)
 		}
 		for _, l := range c.lines {
-			b.WriteString(`<div style="` + dimStyle + `">` + l + `</div>`)
+			b.WriteString(`<div style="font-size:12px">` + l + `</div>`)
 		}
 		b.WriteString(`</div>`)
 	}
@@ -81,6 +81,9 @@ func (c card) output() Output {
 	b.WriteString("</div>\n")
 	return Output{HTML: b.String(), Markdown: c.markdown, Plain: c.plain, Kind: c.kind}
 }
+
+// dim is a text in the second colour.
+func dim(text string) string { return `<span style="` + dimStyle + `">` + esc(text) + `</span>` }
 
 // figure wraps a picture and whatever lies on it; lengths inside are percent.
 func figure(width float64, inner string) string {

@@ -61,11 +61,11 @@ func (m *Meter) Output(now time.Time, done int, note string) Output {
 	if note != "" {
 		text += " · " + note
 	}
-	bar := `<progress style="width:240px"></progress>`
+	fraction := 0.0
 	if m.Total > 0 {
-		bar = fmt.Sprintf(`<progress value="%d" max="%d" style="width:240px"></progress>`, done, m.Total)
+		fraction = float64(done) / float64(m.Total)
 	}
-	return progress(bar+" ", text)
+	return Progress(text, fraction)
 }
 
 // Finish is the last line, which replaces the bar: "5 000 targets in 61 s
@@ -82,11 +82,20 @@ func (m *Meter) Finish(now time.Time, done int, note string) Output {
 	if note != "" {
 		text += " · " + note
 	}
-	return progress("", text)
+	return Progress(text, -1)
 }
 
-func progress(bar, text string) Output {
+// Progress is a bar with a text beside it: fraction is 0 to 1, 0 for a task of
+// unknown length, negative for no bar, when the task has ended.
+func Progress(text string, fraction float64) Output {
 	text = visible(text)
+	bar := ""
+	switch {
+	case fraction == 0 || math.IsNaN(fraction):
+		bar = `<progress style="width:240px"></progress> `
+	case fraction > 0:
+		bar = `<progress value="` + css(math.Min(100, 100*fraction)) + `" max="100" style="width:240px"></progress> `
+	}
 	return Output{
 		HTML: `<div class="clt-out clt-progress" lang="en" style="background:#FFFFFF;color:#1A1A1A;padding:3px 10px;max-width:1080px;box-sizing:border-box;font-family:` +
 			sans + `;font-size:13px">` + bar + esc(text) + "</div>\n",

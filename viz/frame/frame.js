@@ -314,5 +314,6 @@
     if (ev.source === parent && m && m.clt === 1 && m.t === 'theme') root.setAttribute('data-theme', m.mode === 'dark' ? 'dark' : 'light');
   });
   redraw();
+  $('scroll').scrollLeft = 1e4;
   if (parent !== window) parent.postMessage({ clt: 1, t: 'ready', h: D.h }, '*');
 })();
