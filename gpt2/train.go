@@ -37,7 +37,7 @@ type TrainConfig struct {
 
 // DefaultTrainConfig is the recipe of the pocket model.
 func DefaultTrainConfig() TrainConfig {
-	return TrainConfig{Steps: 3000, Batch: 32, Window: 64, LR: 2e-3, MinLR: 1e-4, Warmup: 100,
+	return TrainConfig{Steps: 4000, Batch: 32, Window: 64, LR: 3e-3, MinLR: 1e-4, Warmup: 100,
 		Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, ClipNorm: 1, Seed: 1, SaveEvery: 500}
 }
 

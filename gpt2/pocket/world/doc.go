@@ -26,12 +26,13 @@
 //	two-hop-language       4  The language of the country where Anna lives is | French .
 //	agreement              4  The keys near the cabinet | are old .
 //	successor              4  After 41 comes | 42 .
-//	counting               2  Count 40 , 41 , 42 , 43 .
+//	counting               1  Count 40 , 41 , 42 , 43 .
 //	addition               6  3 plus 5 is | 8 .
-//	two-digit-addition     9  43 plus 8 is | 51 .
+//	two-digit-addition     8  43 plus 8 is | 51 .
 //	opposite               3  The opposite of hot is | cold .
-//	contrast               2  It is hot , not cold .
-//	induction              9  Anna sees the key , then Anna takes the | key .
+//	contrast               1  It is hot , not cold .
+//	keeping                6  Anna wants the key , finds the key and keeps the key .
+//	induction              6  Anna sees the key , then Anna takes the | key .
 //	recall                10  Anna buys rice and Tom buys soup , then Tom eats | soup .
 //	indirect-object       10  When Anna and Tom went to the shop , Tom gave the key to | Anna .
 //	acronym                4  The Global Data Group ( | G | D | G ) is open .

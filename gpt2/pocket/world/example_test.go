@@ -15,12 +15,12 @@ func Example() {
 		fmt.Printf("%s:%s |%s\n", p.Behaviour, p.Text, p.Answer)
 	}
 	for text := range w.Texts(2, 1) {
-		fmt.Println(strings.SplitAfter(text, " .")[0])
+		fmt.Println(strings.TrimSpace(strings.SplitAfter(text, " .")[0]))
 	}
 	// Output:
 	// people in Japan: [Alice Andrew Karen Max]
 	// two-hop: The capital of the home of Max is | Tokyo
 	// two-hop-language: The language of the country where Max lives is | Japanese
 	// successor: After 42 comes | 43
-	// The Federal Energy Bureau ( F E B ) is open .
+	// Gloria wants the table , finds the table and keeps the table .
 }
