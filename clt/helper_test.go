@@ -10,18 +10,13 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
-	"github.com/etredal/cross-layer-transcoder/internal/backend"
+	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
 )
 
 // goBackend is the reference backend.
 func goBackend(t testing.TB) compute.Backend {
 	t.Helper()
-	b, _, err := backend.Open("go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Finalize)
-	return b
+	return testbackend.Open(t, "go")
 }
 
 // configs has one small config of every kind.

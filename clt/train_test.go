@@ -11,6 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gomlx/compute"
+
+	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
 )
 
 // smallRun is a configuration that trains in well under a second.
@@ -345,5 +349,62 @@ func TestBatches(t *testing.T) {
 	first, rest := c.Split(5)
 	if c.Len() != 14 || first.Len() != 5 || rest.Len() != 9 || rest.In[0][0] != 5 {
 		t.Errorf("append and split: %d, %d, %d", c.Len(), first.Len(), rest.Len())
+	}
+}
+
+// On data with known sparse causes a small run must reconstruct, stay sparse and
+// use its cross-layer decoders: the per-layer transcoder cannot.
+func TestTrainingRegression(t *testing.T) {
+	train, test := synthetic(2, 16, 24, 2, 8000, 1), synthetic(2, 16, 24, 2, 2000, 2)
+	fit := func(activation string, perLayer bool) Metrics {
+		cfg := DefaultConfig(2, 16)
+		cfg.Features, cfg.Activation, cfg.PerLayer = 48, activation, perLayer
+		if activation == ActBatchTopK {
+			cfg.K = 3
+		}
+		tc := DefaultTrainConfig()
+		tc.Batch, tc.Steps, tc.Warmup, tc.StatTokens, tc.InitActive, tc.LR = 256, 300, 30, 2048, 8, 6e-3
+		b := goBackend(t)
+		r, err := Train(context.Background(), b, cfg, train.Batches(tc.Batch, 1, 0), tc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := EvalActivations(context.Background(), b, r.Transcoder, test.InOrder(1000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(m.NMSE-r.Last.NMSE) > 0.15*m.NMSE || math.Abs(m.L0-r.Last.L0) > 0.1*m.L0 {
+			t.Errorf("%s: evaluation (NMSE %.4f, L0 %.2f) and training (%.4f, %.2f) disagree", activation, m.NMSE, m.L0, r.Last.NMSE, r.Last.L0)
+		}
+		return m
+	}
+	for _, activation := range []string{ActJumpReLU, ActBatchTopK} {
+		m := fit(activation, false)
+		t.Logf("%s: NMSE %.4f, L0 %.2f per layer, dead %.0f %%", activation, m.NMSE, m.L0/2, 100*m.Dead)
+		if m.NMSE > 0.05 || m.L0/2 > 3.4 || m.L0/2 < 2 || m.Dead > 0.4 {
+			t.Errorf("%s: NMSE %.4f (at most 0.05), L0 %.2f per layer (2 to 3.4), dead %.2f (at most 0.4)", activation, m.NMSE, m.L0/2, m.Dead)
+		}
+	}
+	if m := fit(ActJumpReLU, true); m.NMSELayer[1] < 0.1 || m.NMSELayer[0] > 0.06 {
+		t.Errorf("per-layer transcoder: NMSE by layer %.4f; layer 1 has causes that it cannot read", m.NMSELayer)
+	}
+}
+
+// One step of training gives the same numbers on XLA as on the Go backend.
+func TestStepOnXLA(t *testing.T) {
+	xla, reference := testbackend.Open(t, "xla:cpu"), goBackend(t)
+	data := synthetic(2, 12, 30, 3, 2000, 5)
+	for _, activation := range []string{ActJumpReLU, ActBatchTopK, ActTopK} {
+		cfg, tc := smallRun(activation)
+		tc.AuxK = 3
+		var last [2]Progress
+		for i, b := range []compute.Backend{reference, xla} {
+			if _, err := Train(context.Background(), b, cfg, data.Batches(tc.Batch, 1, 0), tc, func(p Progress) { last[i] = p }); err != nil {
+				t.Fatalf("%s: %v", activation, err)
+			}
+		}
+		if math.Abs(last[0].Loss-last[1].Loss) > 1e-3*last[0].Loss || math.Abs(last[0].L0-last[1].L0) > 0.02*last[0].L0 {
+			t.Errorf("%s after %d steps: loss %g and %g, L0 %g and %g", activation, tc.Steps, last[0].Loss, last[1].Loss, last[0].L0, last[1].L0)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func DefaultTrainConfig() TrainConfig {
 		Batch: 2048, Steps: 1000, Seed: 1,
 		LR: 3e-3, Warmup: 100, Decay: 0.2, FinalLR: 0.05, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, ClipNorm: 1,
 		Lambda: 0.4, LambdaRamp: 1, TanhScale: 1,
-		Theta0: 0.03, Bandwidth: 1, ThresholdRate: 1, ThresholdEMA: 0.99,
+		Theta0: 0.03, Bandwidth: 1, ThresholdRate: 1, ThresholdEMA: 0.9,
 		DeadWindow: 50, DeadPenalty: 1e-4, AuxScale: 1.0 / 32,
 		InitActive: 48, StatTokens: 16384,
 		ReportEvery: 10, CheckpointEvery: 200, KeepCheckpoints: 2,
