@@ -1,4 +1,0 @@
-package clt
-
-// Metrics is filled in eval.go.
-type Metrics struct{}
