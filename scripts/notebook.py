@@ -15,12 +15,10 @@ OUT = ROOT / "out"
 FINDINGS = ("finding", "proof", "check", "checks")  # kinds of output that make demo repeats
 
 
-def execute(path, kernel):
-    """Executes a notebook in its own folder; returns it and the seconds of each code cell."""
-    import nbformat
+def execute(nb, path, kernel):
+    """Executes a notebook in its own folder; returns the seconds of each code cell."""
     from nbclient import NotebookClient
 
-    nb = nbformat.read(path, as_version=4)
     started, seconds = {}, []
     client = NotebookClient(nb, timeout=900, startup_timeout=120, kernel_name=kernel,
                             resources={"metadata": {"path": str(path.parent)}})
@@ -35,7 +33,7 @@ def execute(path, kernel):
 
     client.on_cell_execute, client.on_cell_executed = begin, end
     client.execute()
-    return nb, seconds
+    return seconds
 
 
 def first_line(source):
@@ -107,15 +105,32 @@ def shown(path):
         return str(path)
 
 
+def why_failed(nb, err):
+    """One line: the cell that failed, and what our own red line or else the kernel says."""
+    for number, cell in enumerate(nb.cells, 1):
+        outputs = cell.get("outputs", [])
+        if any(o.output_type == "error" for o in outputs):
+            ours = [o.data["text/plain"] for o in outputs if o.get("metadata", {}).get("clt", {}).get("kind") == "error"]
+            errors = [o.evalue for o in outputs if o.output_type == "error"]
+            streams = ["".join(o.text) for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+            text = " ".join((ours or streams or errors)[0].split()) or errors[0]
+            return f"cell {number} ({first_line(cell.source)}): {text[:300]}"
+    lines = str(err).strip().splitlines()
+    return lines[-1] if lines else type(err).__name__
+
+
 def run_command(args):
+    import nbformat
+
     for path in args.notebooks:
         print(f"{shown(path)}:", flush=True)
         begin = time.monotonic()
+        nb = nbformat.read(path, as_version=4)
         try:
-            nb, seconds = execute(path.resolve(), args.kernel)
-        except Exception as err:  # the cell that failed has been named by nbclient
-            text = str(err).strip().splitlines()
-            sys.exit(f"notebook: {shown(path)}: {text[-1] if text else type(err).__name__}")
+            seconds = execute(nb, path.resolve(), args.kernel)
+        except Exception as err:
+            write(nb, OUT / "nb" / path.name)
+            sys.exit(f"notebook: {shown(path)}: {why_failed(nb, err)}; all outputs are in out/nb/{path.name}")
         total = time.monotonic() - begin
         normalise(nb)
         target = path if args.in_place else OUT / "nb" / path.name
@@ -158,8 +173,10 @@ def main():
         if not path.is_file():
             sys.exit(f"notebook: {path} does not exist")
     os.environ.setdefault("CLT_GONB_FLAGS", "-raw_error")
+    os.environ["CLT_KEEP_GOING"] = "1"  # nbclient stops at a failing cell by itself
     for key, sub in (("CONFIG", "config"), ("DATA", "data"), ("RUNTIME", "runtime")):
         os.environ.setdefault(f"JUPYTER_{key}_DIR", str(ROOT / ".venv" / "clt" / "jupyter" / sub))
+    os.environ["CLT_NO_TIMES"] = "1" if getattr(args, "in_place", False) else os.environ.get("CLT_NO_TIMES", "")
     args.command(args)
 
 

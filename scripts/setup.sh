@@ -17,7 +17,7 @@ for p in $profiles; do
 done
 
 find_prerequisites
-mkdir -p "$state/stamps" "$venv/bin"
+mkdir -p "$state/stamps" "$IPYTHONDIR" "$venv/bin"
 
 requirements=requirements.txt
 want test && requirements=requirements-test.txt # a superset, same versions

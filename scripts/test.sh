@@ -9,7 +9,7 @@ tags=$(build_tags)
 without_simd() { CLT_GOEXPERIMENT= GOEXPERIMENT= go build -o /dev/null ./...; }
 without_xla() { CGO_ENABLED=0 go vet -tags noxla ./... && CGO_ENABLED=0 go build -tags noxla -o /dev/null ./...; }
 notebook_tests() {
-	CLT_GONB_FLAGS=-raw_error "$venv/bin/python" -m pytest -q -p no:cacheprovider --nbmake --nbmake-timeout=300 --nbmake-kernel=gonb "$@"
+	CLT_KEEP_GOING=1 CLT_GONB_FLAGS=-raw_error "$venv/bin/python" -m pytest -q -p no:cacheprovider --nbmake --nbmake-timeout=300 --nbmake-kernel=gonb "$@"
 }
 python_tests() { CLT_GONB_FLAGS=-raw_error "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider tests; }
 

@@ -13,5 +13,5 @@ fi
 if [ -z "${CLT_NO_GOPLS:-}" ] && [ -x "$root/.venv/clt/gopls/gopls" ]; then
 	export PATH="$root/.venv/clt/gopls:$PATH"
 fi
-exec "$root/.venv/bin/gonb" -go_work="$root" -logtostderr=false -log_file="$root/.venv/clt/gonb.log" \
+exec "$root/.venv/bin/gonb" -go_work="$root" -logtostderr=false -stderrthreshold=FATAL -log_file="$root/.venv/clt/gonb.log" \
 	${CLT_GONB_FLAGS:-} "$@"

@@ -33,6 +33,7 @@ func fail(verb string, err error) {
 		Kind:     "error",
 	})
 	out.sync()
+	markFailure()
 	exit(code)
 }
 
@@ -50,6 +51,7 @@ func remark(line string) {
 // claimed, what was expected and what was got.
 func Check(ok bool, claim string, detail ...any) {
 	text := strings.TrimSpace(fmt.Sprint(detail...))
+	record(claim, ok)
 	if !ok {
 		fail("check", &wire.Error{Message: "lab: " + claim + " does not hold", Cure: text})
 		return

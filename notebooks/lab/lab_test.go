@@ -279,6 +279,34 @@ func TestFindRoot(t *testing.T) {
 	}
 }
 
+func TestCellsThatWaitedAreSkipped(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("GONB_TMP_DIR", dir)
+	if wasWaiting(dir) {
+		t.Error("skipped without a failure")
+	}
+	markFailure()
+	source := filepath.Join(dir, cellSource)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{20 * time.Millisecond, true}, {time.Second, false}, {-time.Second, false}} {
+		if err := os.WriteFile(source, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		failed, err := os.Stat(filepath.Join(dir, failedMark))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(source, time.Time{}, failed.ModTime().Add(c.after)); err != nil {
+			t.Fatal(err)
+		}
+		if got := wasWaiting(dir); got != c.want {
+			t.Errorf("a cell whose turn came %v after the failure: skipped %v, want %v", c.after, got, c.want)
+		}
+	}
+}
+
 func TestCleanEnvironment(t *testing.T) {
 	got := cleanEnvironment([]string{"HOME=/h", "GONB_PIPE=/p", "GONB_PIPE_BACK=/q", "GONB_TMP_DIR=/t", "GOFLAGS=-x", "CLT_ROOT=/old"}, "/new")
 	if want := []string{"HOME=/h", "CLT_ROOT=/new"}; !slices.Equal(got, want) {
