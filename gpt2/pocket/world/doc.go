@@ -44,7 +44,7 @@
 // right answer to them cannot have been learnt by heart:
 //
 //   - a fifth of the people, at most one per country, occur in home and food
-//     alone, never in hop, two-hop, induction, recall or indirect-object;
+//     alone, never in hop, two-hop, keeping, induction, recall or indirect-object;
 //   - a fifth of the pairs of the other people never meet in recall or
 //     indirect-object;
 //   - a fifth of the unordered digit pairs never occur in addition, in either
