@@ -229,16 +229,19 @@ func (s *Service) join(set wire.Setup) (*replacement.Model, backend.Info, error)
 // OpenCLT reads a transcoder: "pocket", "pocket-batchtopk", "pocket-per-layer", or
 // a directory.
 func OpenCLT(name string) (*clt.Transcoder, attribution.Artifact, error) {
-	var fsys fs.FS
-	if embedded, ok := pocket.CLT(name); ok {
-		fsys = embedded
-	} else if isDir(name) {
-		fsys = os.DirFS(name)
-	} else {
-		return nil, attribution.Artifact{}, fmt.Errorf("engine: transcoder %q is neither pocket, pocket-batchtopk, pocket-per-layer nor a directory; give the folder that train wrote", name)
-	}
 	id := attribution.Artifact{Name: filepath.Base(filepath.Clean(name))}
-	t, err := clt.LoadFS(fsys, id.Name)
+	fsys, ok := pocket.CLT(name)
+	var t *clt.Transcoder
+	var err error
+	switch {
+	case ok:
+		t, err = clt.LoadFS(fsys, id.Name)
+	case isDir(name):
+		fsys = os.DirFS(name)
+		t, err = clt.Load(name)
+	default:
+		err = fmt.Errorf("engine: transcoder %q is neither pocket, pocket-batchtopk, pocket-per-layer nor a directory; give the folder that train wrote", name)
+	}
 	if err != nil {
 		return nil, id, err
 	}

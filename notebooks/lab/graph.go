@@ -3,8 +3,11 @@ package lab
 import (
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
@@ -119,4 +122,22 @@ func (g *Graph) Proven() {
 	worst := g.Info.Score.RowIdentityMaxError
 	Check(worst >= 0 && worst <= 1e-4, "each row of the graph adds up to its target's value",
 		fmt.Sprintf("largest error %.1e of max(1, |value|) over %d rows, limit 1e-4", worst, g.Info.Nodes))
+}
+
+// Export writes the graph as a page that needs nothing else, relative to the
+// clone, and shows where.
+func (g *Graph) Export(file string) {
+	score := attribution.Score(g.Info.Score)
+	page, err := viz.GraphPage(g.Graph, viz.PageOptions{Graph: viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels}})
+	if err != nil {
+		fail("export", err)
+	}
+	path := g.session.path(file)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		fail("export", fmt.Errorf("lab: %w; is the folder writable?", err))
+	}
+	if err := atomicfile.Write(path, page); err != nil {
+		fail("export", err)
+	}
+	Show(viz.Check("wrote "+file, true, fmt.Sprintf("%d KB, opens in any browser without a network", (len(page)+1023)/1024)))
 }
