@@ -1,0 +1,7 @@
+package main
+
+import "flag"
+
+func practiceVerb(f *flag.FlagSet) func(c *call) error {
+	return func(c *call) error { return badCall("x") }
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
+	"github.com/etredal/cross-layer-transcoder/internal/engine"
+	"github.com/etredal/cross-layer-transcoder/viz"
+)
+
+// drawing says where pictures go and how they look.
+type drawing struct {
+	svg, png, html, theme, title string
+	width                        int
+	cut                          *cutFlags
+}
+
+func drawFlags(f *flag.FlagSet) *drawing {
+	d := &drawing{cut: pruneFlags(f)}
+	f.StringVar(&d.svg, "svg", "", "picture `file`")
+	f.StringVar(&d.png, "png", "", "picture `file`; needs a Chromium on this machine")
+	f.StringVar(&d.html, "html", "", "page `file` that needs nothing else")
+	f.StringVar(&d.theme, "theme", "light", "`theme` of pictures: light or dark")
+	f.StringVar(&d.title, "title", "", "`title` (default: the prompt)")
+	f.IntVar(&d.width, "width", 0, "width of pictures in pixels (default: what suits)")
+	return d
+}
+
+// showVerb tells a graph in words, and draws it if asked.
+func showVerb(f *flag.FlagSet) func(c *call) error {
+	d := drawFlags(f)
+	return func(c *call) error {
+		g, err := d.draw(c)
+		if err != nil {
+			return err
+		}
+		c.printf("%s", graphText(g, d.cut.cfg))
+		return nil
+	}
+}
+
+// exportVerb draws.
+func exportVerb(f *flag.FlagSet) func(c *call) error {
+	d := drawFlags(f)
+	return func(c *call) error {
+		if d.svg == "" && d.png == "" && d.html == "" {
+			return badCall("nothing to write; give -svg FILE, -png FILE or -html FILE")
+		}
+		_, err := d.draw(c)
+		return err
+	}
+}
+
+// draw reads the graph and writes what the flags ask for.
+func (d *drawing) draw(c *call) (*attribution.Graph, error) {
+	if d.theme != "light" && d.theme != "dark" {
+		return nil, badCall("-theme %s is not known; use light or dark", d.theme)
+	}
+	if d.width < 0 {
+		return nil, badCall("-width %d; give 0 or more pixels", d.width)
+	}
+	if err := d.cut.cfg.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	for _, path := range []string{d.svg, d.png, d.html} {
+		if err := output(path); err != nil {
+			return nil, err
+		}
+	}
+	g, err := c.oneGraph()
+	if err != nil {
+		return nil, err
+	}
+	small, opts, err := d.view(g)
+	if err != nil {
+		return nil, err
+	}
+	if d.svg != "" || d.png != "" {
+		svg, err := viz.GraphSVG(small, opts)
+		if err != nil {
+			return nil, err
+		}
+		if d.svg != "" {
+			if err := c.write(d.svg, []byte(svg)); err != nil {
+				return nil, err
+			}
+		}
+		if d.png != "" {
+			if err := c.writePNG(d.png, svg); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if d.html != "" {
+		page, err := graphPage(c, c.args[0], small, opts)
+		if err != nil {
+			return nil, err
+		}
+		if err := c.write(d.html, page); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// view prunes a whole graph for the picture; one that was pruned is drawn as it is.
+func (d *drawing) view(g *attribution.Graph) (*attribution.Graph, viz.GraphOptions, error) {
+	opts := viz.GraphOptions{Title: d.title, Theme: d.theme, Width: float64(d.width)}
+	if pruned(g) {
+		return g, opts, nil
+	}
+	small, err := g.Prune(d.cut.cfg)
+	if err != nil {
+		return nil, opts, err
+	}
+	opts.Full = g
+	return small, opts, nil
+}
+
+// writePNG has a Chromium draw the picture at twice its size.
+func (c *call) writePNG(path, svg string) error {
+	browser := engine.FindChromium()
+	if browser == "" {
+		return fmt.Errorf("no Chromium found for %s; install one (apt-get install chromium) or set CLT_CHROMIUM, or take -svg", filepath.Base(path))
+	}
+	data, err := screenshot(c.ctx, browser, svg)
+	if err != nil {
+		return err
+	}
+	return c.write(path, data)
+}
+
+// screenshot draws an SVG in a headless browser.
+func screenshot(ctx context.Context, browser, svg string) ([]byte, error) {
+	var w, h float64
+	if err := svgSize(svg, &w, &h); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "clt-png-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	page, shot := filepath.Join(dir, "page.html"), filepath.Join(dir, "shot.png")
+	html := `<!doctype html><meta charset="utf-8"><style>html,body{margin:0}svg{display:block}</style>` + svg
+	if err := atomicfile.Write(page, []byte(html)); err != nil {
+		return nil, err
+	}
+	if err := runBrowser(ctx, browser, dir, "--force-device-scale-factor=2", fmt.Sprintf("--window-size=%d,%d", int(w+0.99), int(h+0.99)),
+		"--screenshot="+shot, "file://"+page); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(shot)
+	if err != nil {
+		return nil, fmt.Errorf("%s drew nothing; try another Chromium with CLT_CHROMIUM", filepath.Base(browser))
+	}
+	return data, nil
+}

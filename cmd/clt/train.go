@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+)
+
+func trainLMVerb(f *flag.FlagSet) func(c *call) error {
+	var req wire.TrainLMRequest
+	d, shape := gpt2.DefaultTrainConfig(), pocket.Config(0, -1)
+	t := addTexts(f)
+	f.StringVar(&req.Backend, "backend", "", "`backend`: go, xla, xla:cpu, xla:cuda or the absolute path of a plugin")
+	f.IntVar(&req.Layers, "layers", shape.Layers, "transformer blocks")
+	f.IntVar(&req.DModel, "d-model", shape.DModel, "width of the residual stream")
+	f.IntVar(&req.Heads, "heads", shape.Heads, "attention heads per block")
+	f.IntVar(&req.Context, "context", shape.Context, "longest input, in tokens")
+	f.IntVar(&req.Vocab, "vocab", 0, "tokens of the vocabulary (default: what suits the texts)")
+	f.IntVar(&req.Steps, "steps", d.Steps, "training steps")
+	f.IntVar(&req.Batch, "batch", d.Batch, "windows a step")
+	f.Float64Var(&req.LR, "lr", d.LR, "peak learning rate")
+	f.Uint64Var(&req.Seed, "seed", d.Seed, "of weights and data; not 0")
+	f.StringVar(&req.Out, "o", "", "`folder` that is written, in Hugging Face layout")
+	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
+	asJSON := f.Bool("json", false, "the result as JSON")
+	return func(c *call) (err error) {
+		if req.Texts, req.World, err = t.check(c); err != nil {
+			return err
+		}
+		if err := outputDir(req.Out); err != nil {
+			return err
+		}
+		if !knownBackend(req.Backend) {
+			return badCall("-backend %s is not known; use go, xla, xla:cpu, xla:cuda or the absolute path of a PJRT plugin", req.Backend)
+		}
+		if err := c.positive(f, "layers", "d-model", "heads", "context", "vocab", "steps", "batch", "lr", "seed"); err != nil {
+			return err
+		}
+		c.saved = fmt.Sprintf("what was learnt is kept in %s; clt train-lm with the same flags and -resume goes on", req.Out)
+		res, err := c.service().TrainLM(c.ctx, req, c.progress())
+		if err != nil {
+			return err
+		}
+		c.remark("wrote %s", req.Out)
+		if *asJSON {
+			return c.json(res)
+		}
+		c.printf("%s: %d steps, loss %.4f nats/token\n", res.Out, res.Steps, res.Loss)
+		if len(res.Accuracy) > 0 {
+			c.printf("%s", accuracyTable(res.Accuracy))
+		}
+		return nil
+	}
+}
+
+// accuracyTable shows what the model can do; a dash where nothing is held out.
+func accuracyTable(list []wire.Accuracy) string {
+	part := func(v float64, n int) string {
+		if v < 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.3f of %d", v, n)
+	}
+	var rows [][]string
+	for _, a := range list {
+		rows = append(rows, []string{a.Behaviour, fmt.Sprintf("%.3f", a.Chance), part(a.Seen, a.SeenN), part(a.HeldOut, a.HeldOutN)})
+	}
+	return table("Accuracy", []string{"behaviour", "chance", "seen", "held out"}, rows)
+}
+
+// positive refuses numbers given on the command line that are not above zero.
+func (c *call) positive(f *flag.FlagSet, names ...string) error {
+	for _, n := range names {
+		if v := f.Lookup(n).Value.String(); c.given[n] && (strings.HasPrefix(v, "-") || v == "0" || v == "NaN") {
+			return badCall("-%s %s; give a number above 0", n, v)
+		}
+	}
+	return nil
+}
+
+func trainVerb(f *flag.FlagSet) func(c *call) error {
+	set := setupFlags(f, 0)
+	var req wire.TrainRequest
+	shape, d := clt.DefaultConfig(1, 1), clt.DefaultTrainConfig()
+	t := addTexts(f)
+	f.IntVar(&req.Features, "features", shape.Features, "features per layer")
+	f.StringVar(&req.Activation, "activation", shape.Activation, "`function`: relu, jumprelu, topk or batchtopk")
+	f.IntVar(&req.K, "k", shape.K, "active features per layer and token, for topk and batchtopk")
+	f.Float64Var(&req.Lambda, "lambda", d.Lambda, "weight of the sparsity penalty")
+	f.Float64Var(&req.C, "c", d.TanhScale, "scale inside the tanh of the penalty")
+	f.IntVar(&req.Batch, "batch", d.Batch, "tokens a step")
+	f.IntVar(&req.Steps, "steps", d.Steps, "training steps")
+	f.Float64Var(&req.LR, "lr", d.LR, "peak learning rate")
+	f.Uint64Var(&req.Seed, "seed", d.Seed, "of weights and data")
+	f.BoolVar(&req.PerLayer, "per-layer", shape.PerLayer, "each layer's features write to that layer alone")
+	f.BoolVar(&req.Skip, "skip", shape.Skip, "add a linear map from what is read to what is written")
+	f.StringVar(&req.Read, "read", string(shape.Read), "what encoders read: "+siteNames())
+	config := f.String("config", "", "JSON `file` with any other training settings; flags win")
+	f.StringVar(&req.Out, "o", "", "`folder` that is written")
+	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
+	asJSON := f.Bool("json", false, "the result as JSON")
+	return func(c *call) (err error) {
+		if req.Texts, req.World, err = t.check(c); err != nil {
+			return err
+		}
+		if err := outputDir(req.Out); err != nil {
+			return err
+		}
+		if err := c.positive(f, "features", "k", "batch", "steps", "lr"); err != nil {
+			return err
+		}
+		if err := checkTraining(&req); err != nil {
+			return err
+		}
+		if err := trainSettings(c, &req, *config); err != nil {
+			return err
+		}
+		if _, err := c.open(*set, false); err != nil {
+			return err
+		}
+		set.CLT, req.Setup = "", *set
+		c.saved = fmt.Sprintf("what was learnt is kept in %s; clt train with the same flags and -resume goes on", req.Out)
+		res, err := c.service().Train(c.ctx, req, c.progress())
+		if err != nil {
+			return err
+		}
+		c.remark("wrote %s", req.Out)
+		if *asJSON {
+			return c.json(res)
+		}
+		c.printf("%s: %d steps\n", res.Out, res.Steps)
+		if res.Metrics != nil {
+			c.printf("%s", evaluationTable(*res.Metrics))
+		}
+		return nil
+	}
+}
+
+func siteNames() string {
+	var names []string
+	for _, s := range clt.ReadSites() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkTraining refuses words that are not known, with the library's words.
+func checkTraining(req *wire.TrainRequest) error {
+	cfg := clt.DefaultConfig(1, 1)
+	cfg.Activation, cfg.Read = req.Activation, gpt2.Site(req.Read)
+	cfg.K = max(1, req.K)
+	cfg.Features = max(req.Features, cfg.K)
+	if err := cfg.Validate(); err != nil {
+		return usageError{err}
+	}
+	if (req.Activation == clt.ActTopK || req.Activation == clt.ActBatchTopK) && req.K > req.Features {
+		return badCall("-k %d is more than -features %d; give less", req.K, req.Features)
+	}
+	return nil
+}
+
+// trainSettings puts numbers that are given on the command line over those of the
+// file, and leaves all others to the engine. Zero means "not given" on the wire,
+// so a zero that is given goes into the settings.
+func trainSettings(c *call, req *wire.TrainRequest, file string) error {
+	settings := map[string]json.RawMessage{}
+	if file != "" {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return badCall("-config: %w; check the path", err)
+		}
+		var known clt.TrainConfig
+		if err := json.Unmarshal(data, &known); err != nil {
+			return badCall("-config %s: %w; its keys are those of clt.TrainConfig", file, err)
+		}
+		d := json.NewDecoder(bytes.NewReader(data))
+		if err := d.Decode(&settings); err != nil {
+			return badCall("-config %s: %w; give one JSON object", file, err)
+		}
+	}
+	put := func(flagName, key string, v any) {
+		if c.given[flagName] {
+			settings[key], _ = json.Marshal(v)
+		}
+	}
+	put("lambda", "lambda", req.Lambda)
+	put("c", "tanh_scale", req.C)
+	put("batch", "batch", req.Batch)
+	put("steps", "steps", req.Steps)
+	put("lr", "lr", req.LR)
+	put("seed", "seed", req.Seed)
+	req.Lambda, req.C, req.Batch, req.Steps, req.LR, req.Seed = 0, 0, 0, 0, 0, 0
+	if !c.given["features"] {
+		req.Features = 0
+	}
+	if !c.given["k"] {
+		req.K = 0
+	}
+	if len(settings) == 0 {
+		return nil
+	}
+	var err error
+	req.Config, err = json.Marshal(settings)
+	return err
+}

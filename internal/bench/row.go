@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+)
+
+// Size is one number that says what was timed: tokens, layers.
+type Size struct {
+	Name  string
+	Value int
+}
+
+// Row is one measurement.
+type Row struct {
+	Bench   string
+	Sizes   []Size
+	Backend string
+	Times   Times
+	PeakMB  float64 // resident memory of the process so far, MB
+	GFLOP   float64 // per call
+	GEMM    float64 // GFLOP/s of a matrix product, measured around this row
+	Tokens  int     // per call; 0 where there are none
+}
+
+// GFLOPS is the speed of the fastest call.
+func (r Row) GFLOPS() float64 { return r.GFLOP / r.Times.Min.Seconds() }
+
+// Share is that speed as a part of the matrix product's, in percent.
+func (r Row) Share() float64 { return 100 * r.GFLOPS() / r.GEMM }
+
+// MarshalJSON writes the sizes among the other members.
+func (r Row) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	member := func(name string, v any) error {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:%s", name, data)
+		return nil
+	}
+	b.WriteByte('{')
+	err := member("bench", r.Bench)
+	for _, s := range r.Sizes {
+		if err == nil {
+			err = member(s.Name, s.Value)
+		}
+	}
+	for _, m := range []struct {
+		name string
+		v    any
+	}{{"backend", r.Backend}, {"min_s", round(r.Times.Min.Seconds())}, {"median_s", round(r.Times.Median.Seconds())},
+		{"first_call_s", round(r.Times.First.Seconds())}, {"peak_rss_mb", round(r.PeakMB)}, {"gflop", round(r.GFLOP)},
+		{"gflops", round(r.GFLOPS())}, {"gemm_gflops_now", round(r.GEMM)}, {"pct_gemm", round(r.Share())}} {
+		if err == nil {
+			err = member(m.name, m.v)
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), err
+}
+
+// round keeps six digits.
+func round(v float64) json.Number { return json.Number(fmt.Sprintf("%.6g", v)) }
+
+// Times are those of one kind of call.
+type Times struct{ First, Min, Median time.Duration }
+
+// timed calls f once and then reps times.
+func timed(ctx context.Context, reps int, f func() error) (t Times, err error) {
+	var all []time.Duration
+	for i := range reps + 1 {
+		if err := ctx.Err(); err != nil {
+			return t, err
+		}
+		begin := time.Now()
+		if err := f(); err != nil {
+			return t, err
+		}
+		if spent := time.Since(begin); i == 0 {
+			t.First = spent
+		} else {
+			all = append(all, spent)
+		}
+	}
+	return withStats(t, all), nil
+}
+
+// withStats fills in the smallest and the middle one.
+func withStats(t Times, all []time.Duration) Times {
+	if len(all) == 0 {
+		t.Min, t.Median = t.First, t.First
+		return t
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
+	t.Min, t.Median = all[0], all[len(all)/2]
+	return t
+}
