@@ -8,7 +8,6 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
-	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
 const topDefault = 10 // predictions shown
@@ -108,11 +107,6 @@ func predictionTable(list []wire.Prediction) string {
 		rows[i] = []string{fmt.Sprintf("%q", p.Token), fmt.Sprint(p.ID), fmt.Sprintf("%.4f", p.Prob), fmt.Sprintf("%.3f", p.Logit)}
 	}
 	return table("", []string{"next token", "id", "probability", "logit"}, rows)
-}
-
-// table is rows under a head, for terminals.
-func table(title string, head []string, rows [][]string) string {
-	return strings.TrimRight(viz.Table(title, head, rows).Plain, "\n") + "\n"
 }
 
 // number is a value for people.

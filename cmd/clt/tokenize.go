@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
@@ -19,6 +20,7 @@ func tokenizeVerb(f *flag.FlagSet) func(c *call) error {
 	model := f.String("model", "pocket", "`model`: pocket, gpt2 (built in), or a folder with a tokenizer")
 	lines := f.Bool("jsonl", false, `read lines {"text":s} or {"bytes_b64":s}, optionally "allow_special":true, from stdin`)
 	decode := f.Bool("decode", false, `the other way: arguments are ids 1,2,3; with -jsonl lines {"ids":[...]}`)
+	raw := f.Bool("raw", false, "keep bytes that are not UTF-8; without it each broken part counts as one U+FFFD, as in the reference implementations")
 	special := f.Bool("allow-special", false, "take the text <|endoftext|> as the special token")
 	asJSON := f.Bool("json", false, "one JSON value: a list if there are several texts")
 	return func(c *call) error {
@@ -32,7 +34,7 @@ func tokenizeVerb(f *flag.FlagSet) func(c *call) error {
 		if err != nil {
 			return err
 		}
-		j := tokenJob{t: t, decode: *decode, special: *special}
+		j := tokenJob{t: t, decode: *decode, special: *special, raw: *raw}
 		if *lines {
 			return j.stream(c.ctx, c.in, c.out)
 		}
@@ -64,16 +66,17 @@ func b2i(b bool) int {
 	return 0
 }
 
-// openTokenizer finds the tokenizer of a model without opening the model.
+// openTokenizer finds the tokenizer of a model without opening the model. GPT-2's
+// is built in: a folder of that name is not looked for.
 func openTokenizer(name string) (*tokenizer.Tokenizer, error) {
-	if name == "pocket" {
+	switch name {
+	case pocket.Name:
 		return pocket.Tokenizer(world.New(pocket.WorldSeed))
+	case "gpt2":
+		return tokenizer.GPT2(), nil
 	}
 	dir, err := engine.FindModel(name)
-	switch {
-	case err != nil && name == "gpt2":
-		return tokenizer.GPT2(), nil
-	case err != nil:
+	if err != nil {
 		return nil, usageError{err}
 	}
 	return tokenizer.Load(dir)
@@ -81,8 +84,8 @@ func openTokenizer(name string) (*tokenizer.Tokenizer, error) {
 
 // tokenJob turns one text into a line, or ids back into text.
 type tokenJob struct {
-	t               *tokenizer.Tokenizer
-	decode, special bool
+	t                    *tokenizer.Tokenizer
+	decode, special, raw bool
 }
 
 // tokenLine is one line of input.
@@ -130,9 +133,43 @@ func (j tokenJob) line(dst, raw []byte) ([]byte, error) {
 	return dst, fmt.Errorf(`neither or both of "text" and "bytes_b64"; give one`)
 }
 
+// encode gives ids and byte offsets into the text as it was given.
+func (j tokenJob) encode(text string, special bool) ([]int32, [][2]int) {
+	if j.raw || utf8.ValidString(text) {
+		return j.t.EncodeOffsets(text, special)
+	}
+	ids, offsets := j.t.EncodeOffsets(tokenizer.Valid(text), special)
+	place := places(text)
+	for i, o := range offsets {
+		offsets[i] = [2]int{place[o[0]], place[o[1]]}
+	}
+	return ids, offsets
+}
+
+// places is, for each byte of Valid(text) and for its end, where that is in text.
+func places(text string) []int {
+	var place []int
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		if r != utf8.RuneError || n > 1 {
+			for k := range n {
+				place = append(place, i+k)
+			}
+			i += n
+			continue
+		}
+		for i+n < len(text) && tokenizer.Valid(text[i:i+n+1]) == "\uFFFD" {
+			n++
+		}
+		place = append(place, i, min(i+1, i+n), min(i+2, i+n))
+		i += n
+	}
+	return append(place, len(text))
+}
+
 // encoded appends {"ids":[...],"offsets":[[a,b],...]}; offsets are bytes.
 func (j tokenJob) encoded(dst []byte, text string, special bool) []byte {
-	ids, offsets := j.t.EncodeOffsets(text, special)
+	ids, offsets := j.encode(text, special)
 	dst = append(dst, `{"ids":[`...)
 	for i, id := range ids {
 		if i > 0 {

@@ -60,9 +60,13 @@ func (v verb) help(f *flag.FlagSet) string {
 
 // didYouMean is ", did you mean X?" for the nearest of some names, or "".
 func didYouMean(got string, names []string) string {
-	best, least := "", 3
+	best, least := "", 5
 	for _, n := range names {
-		if d := distance(got, n); d < least && d < len(got) {
+		d := 2 * distance(got, n)
+		if got == "" || n == "" || n[0] != got[0] {
+			d++ // the first letter is seldom wrong
+		}
+		if d < least && d < 2*len(got) {
 			best, least = n, d
 		}
 	}
