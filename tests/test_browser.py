@@ -119,8 +119,13 @@ def test_run_all_shows_progress_and_results(lab, page, folder):
     assert page.locator("text=Would you like to get notified").count() == 0, "JupyterLab asks about news"
     page.wait_for_selector(".jp-Toolbar-kernelName:has-text('Go (gonb)')", timeout=30_000)
     run_all(page)
-    page.wait_for_selector("progress", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('progress')", timeout=60_000)
     page.screenshot(path=SHOTS / "progress.png")
+    seen = set()
+    for _ in range(8):  # it is drawn anew four times a second
+        seen.update(page.evaluate("[...document.querySelectorAll('progress')].map(e => e.value)"))
+        page.wait_for_timeout(200)
+    assert len(seen) >= 3, f"the bar does not move: {seen}"
     wait_all_run(page, 3)
     page.wait_for_timeout(500)
     assert page.locator("progress").count() == 0, "the bar stays after the call"
