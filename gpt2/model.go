@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
@@ -29,6 +30,7 @@ type Model struct {
 
 	mu      sync.Mutex
 	execs   map[string]*model.Exec
+	plain   map[string]*graph.Exec
 	vectors *Vectors
 }
 
@@ -45,7 +47,7 @@ func New(backend compute.Backend, cfg Config, params Params, opts LoadOptions) (
 	if err := params.Check(cfg); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, execs: map[string]*model.Exec{}}
+	m := &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, execs: map[string]*model.Exec{}, plain: map[string]*graph.Exec{}}
 	for _, name := range sortedNames(params) {
 		if _, err := m.Store.CreateVariable(name, params[name].Tensor(opts.Double)); err != nil {
 			return nil, fmt.Errorf("gpt2: %w", err)
@@ -247,6 +249,22 @@ func Compiled[F model.ExecGraphFn](m *Model, key string, fn F) (*model.Exec, err
 	}
 	e.SetMaxCache(-1) // the default refuses the 33rd prompt length
 	m.execs[key] = e
+	return e, nil
+}
+
+// Plain is Compiled for a [graph] function that takes all that it needs as inputs.
+func Plain[F graph.ExecGraphFn](m *Model, key string, fn F) (*graph.Exec, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.plain[key]; e != nil {
+		return e, nil
+	}
+	e, err := graph.NewExec(m.Backend, fn)
+	if err != nil {
+		return nil, fmt.Errorf("gpt2: %w", err)
+	}
+	e.SetMaxCache(-1)
+	m.plain[key] = e
 	return e, nil
 }
 

@@ -1,6 +1,10 @@
 package gpt2
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+)
 
 // Vectors are the weights that attribution reads on the host, in float64 where
 // they are small.
@@ -56,4 +60,23 @@ func (m *Model) Vectors() (*Vectors, error) {
 	}
 	m.vectors = v
 	return v, nil
+}
+
+// WeightTensors are weights of one layer by name ("attn.c_proj.weight"), as they
+// are on the device: inputs for programs that take their weights as arguments.
+func (m *Model) WeightTensors(layer int, names ...string) ([]*tensors.Tensor, error) {
+	var list []*tensors.Tensor
+	for _, n := range names {
+		name := fmt.Sprintf("h.%d.%s", layer, n)
+		v := m.Store.GetVariable("/" + name)
+		if v == nil {
+			return nil, fmt.Errorf("gpt2: weight %s is missing", name)
+		}
+		t, err := v.Value()
+		if err != nil {
+			return nil, fmt.Errorf("gpt2: weight %s: %w", name, err)
+		}
+		list = append(list, t)
+	}
+	return list, nil
 }

@@ -1,74 +1,79 @@
 package replacement
 
 import (
-	"fmt"
-
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
-// adjointNodes are the inputs of one top-down sweep over a batch of targets.
-type adjointNodes struct {
-	f       frozen
-	vec     *Node   // [batch, d_model]: the target's vector in the residual stream
-	layer   *Node   // [batch] int32: hook_resid_mid of that layer, or the number of layers for the final stream
-	pos     *Node   // [batch] int32
-	sources []*Node // layer -> [pos, slot, d_model]: what each source writes to that MLP output
-	embed   *Node   // [pos, slot, d_model]: what stands at the embedding
-	skips   []*Node // layer -> [d_model, d_model]
+// stepNodes are the inputs of one layer of the top-down sweep over a batch of
+// targets. The weights are inputs too, so that one compiled program serves all
+// layers and all prompts of a bucket.
+type stepNodes struct {
+	stream  *Node // [batch, pos, d_model] at hook_resid_post of the layer
+	edges   *Node // [batch, pos, slot]: sum over the layers above
+	vec     *Node // [batch, d_model]: the targets' vectors in the residual stream
+	layer   *Node // [batch] int32: the layer at whose hook_resid_mid each target enters
+	pos     *Node // [batch] int32
+	current *Node // [] int32: this layer
+	sources *Node // [length, slot, d_model]: what each source writes to this MLP output
+	pattern *Node // [1, head, length, length]
+	scale1  *Node // [1, length, 1]
+	ln1     *Node // [d_model] gain
+	attn    *Node // [d_model, 3·d_model]: c_attn
+	proj    *Node // [d_model, d_model]: c_proj
+	scale2  *Node // [1, length, 1]; with skip
+	ln2     *Node // [d_model] gain; with skip
+	skip    *Node // [d_model, d_model]; with skip
 }
 
-// sweepGraph returns the [graph] function of the sweep (method: Anthropic 2025,
-// "Circuit Tracing", attribution graphs; written out for GPT-2). Outputs: edges
-// from the sources of the MLP outputs [batch, pos, slot], and from those of the
-// embedding [batch, pos, slot].
-func sweepGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) []*Node {
-	return func(scope *model.Scope, in []*Node) []*Node {
-		var a adjointNodes
-		a.f, in = unpackFrozen(cfg.Layers, in)
-		a.vec, a.layer, a.pos, in = in[0], in[1], in[2], in[3:]
-		a.sources, a.embed, a.skips = in[:cfg.Layers], in[cfg.Layers], in[cfg.Layers+1:]
-		g := a.sweep(scope, cfg, c)
-		return []*Node{g.written, contract(g.stream, a.embed)}
-	}
-}
-
-type sweepResult struct{ stream, written *Node }
-
-// sweep carries the targets' vectors from the top of the model to the embedding.
-func (a adjointNodes) sweep(scope *model.Scope, cfg gpt2.Config, c clt.Config) sweepResult {
-	var written *Node
-	stream := a.inject(cfg.Layers) // [batch, pos, d_model]
-	for l := cfg.Layers - 1; l >= 0; l-- {
-		// The stream after block l reads the MLP output as it is.
-		edges := contract(stream, a.sources[l])
-		if written == nil {
-			written = edges
-		} else {
-			written = Add(written, edges)
-		}
+// stepGraph returns the [graph] function of one layer of the sweep (method:
+// Anthropic 2025, "Circuit Tracing", attribution graphs; written out for GPT-2).
+// Inputs as in stepNodes. Outputs: the stream at hook_resid_pre of the layer, and
+// the edges with this layer's added.
+//
+// Only the first pos of the length positions of the prompt are computed: a
+// target's vector never reaches later positions than its own.
+func stepGraph(cfg gpt2.Config, c clt.Config) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		s := stepNodes{stream: in[0], edges: in[1], vec: in[2], layer: in[3], pos: in[4], current: in[5],
+			sources: in[6], pattern: in[7], scale1: in[8], ln1: in[9], attn: in[10], proj: in[11]}
 		if c.Skip {
-			read := DotGeneral(stream, []int{2}, nil, a.skips[l], []int{1}, nil)
-			stream = Add(stream, a.readTranspose(scope, c, l, read))
+			s.scale2, s.ln2, s.skip = in[12], in[13], in[14]
 		}
-		stream = Add(stream, a.inject(l))
-		stream = Add(stream, a.attentionTranspose(scope, cfg, l, stream))
+		return s.build(cfg, c)
 	}
-	return sweepResult{stream, written}
 }
 
-// inject is the targets' vectors where they enter: [batch, pos, d_model], zero
-// but at (layer, pos).
-func (a adjointNodes) inject(layer int) *Node {
-	g, dtype := a.vec.Graph(), a.vec.DType()
-	here := ConvertDType(Equal(a.layer, Scalar(g, dtypes.Int32, layer)), dtype) // [batch]
-	at := OneHot(a.pos, a.embed.Shape().Dimensions[0], dtype)                   // [batch, pos]
-	at = Mul(at, InsertAxes(here, -1))
-	return Mul(InsertAxes(at, -1), InsertAxes(a.vec, 1))
+func (s stepNodes) build(cfg gpt2.Config, c clt.Config) []*Node {
+	pos := s.stream.Shape().Dimensions[1]
+	s.sources = Slice(s.sources, AxisRange(0, pos))
+	s.scale1 = Slice(s.scale1, AxisRange(), AxisRange(0, pos))
+	s.pattern = Slice(s.pattern, AxisRange(), AxisRange(), AxisRange(0, pos), AxisRange(0, pos))
+	// The stream after the block reads the MLP output as it is.
+	edges := Add(s.edges, contract(s.stream, s.sources))
+	stream := s.stream
+	if c.Skip {
+		s.scale2 = Slice(s.scale2, AxisRange(), AxisRange(0, pos))
+		read := DotGeneral(stream, []int{2}, nil, s.skip, []int{1}, nil)
+		stream = Add(stream, s.readTranspose(c, read))
+	}
+	stream = Add(stream, s.inject())
+	return []*Node{Add(stream, s.attentionTranspose(cfg, stream)), edges}
+}
+
+// inject is the vectors of the targets that enter at this layer: [batch, pos,
+// d_model], zero but at their positions.
+func (s stepNodes) inject() *Node {
+	dtype, dims := s.vec.DType(), s.stream.Shape().Dimensions
+	here := ConvertDType(Equal(s.layer, s.current), dtype) // [batch]
+	positions := Iota(s.vec.Graph(), shapes.Make(dtypes.Int32, dims[0], dims[1]), 1)
+	at := ConvertDType(Equal(positions, BroadcastToDims(InsertAxes(s.pos, -1), dims[0], dims[1])), dtype)
+	at = Mul(at, InsertAxes(here, -1)) // [batch, pos]
+	return Mul(InsertAxes(at, -1), InsertAxes(s.vec, 1))
 }
 
 // contract is the scalar product of the stream [batch, pos, d_model] with each
@@ -78,22 +83,29 @@ func contract(stream, sources *Node) *Node {
 	return TransposeAllAxes(out, 1, 0, 2)
 }
 
-// attentionTranspose carries the stream back through the attention of a block:
+// contractGraph contracts with the sources at the embedding [length, slot,
+// d_model]: [batch, pos, slot].
+func contractGraph(stream, sources *Node) *Node {
+	return contract(stream, Slice(sources, AxisRange(0, stream.Shape().Dimensions[1])))
+}
+
+// attentionTranspose carries the stream back through the attention of the block:
 // output matrix, frozen pattern, value matrix, LayerNorm with frozen divisor.
-func (a adjointNodes) attentionTranspose(scope *model.Scope, cfg gpt2.Config, l int, stream *Node) *Node {
-	g, d, heads, width := stream.Graph(), cfg.DModel, cfg.Heads, cfg.DHead()
+func (s stepNodes) attentionTranspose(cfg gpt2.Config, stream *Node) *Node {
+	d, heads, width := cfg.DModel, cfg.Heads, cfg.DHead()
 	batch, pos := stream.Shape().Dimensions[0], stream.Shape().Dimensions[1]
-	w := func(name string) *Node { return gpt2.Weight(scope, g, fmt.Sprintf("h.%d.%s", l, name)) }
+	s.attn.AssertDims(d, 3*d)
+	s.proj.AssertDims(d, d)
 	flat := Reshape(stream, batch*pos, d)
-	z := DotGeneral(flat, []int{1}, nil, w("attn.c_proj.weight"), []int{1}, nil) // [batch*pos, d]
+	z := DotGeneral(flat, []int{1}, nil, s.proj, []int{1}, nil) // [batch*pos, d]
 	z = Reshape(z, batch, pos, heads, width)
-	pattern := Reshape(a.f.pattern[l], heads, pos, pos)
+	pattern := Reshape(s.pattern, heads, pos, pos)
 	// [head, query, key] and [batch, query, head, width] give [head, key, batch, width].
 	v := DotGeneral(pattern, []int{1}, []int{0}, z, []int{1}, []int{2})
 	v = Reshape(TransposeAllAxes(v, 2, 1, 0, 3), batch*pos, d)
-	value := Slice(w("attn.c_attn.weight"), AxisRange(), AxisRange(2*d, 3*d))
+	value := Slice(s.attn, AxisRange(), AxisRange(2*d, 3*d))
 	in := DotGeneral(v, []int{1}, nil, value, []int{1}, nil)
-	return normTranspose(Reshape(in, batch, pos, d), w("ln_1.weight"), a.f.scale1[l])
+	return normTranspose(Reshape(in, batch, pos, d), s.ln1, s.scale1)
 }
 
 // normTranspose is the transpose of a LayerNorm with a frozen divisor [1, pos,
@@ -107,13 +119,12 @@ func normTranspose(x, gain, scale *Node) *Node {
 }
 
 // readTranspose carries a vector at the encoder's read point to hook_resid_mid.
-func (a adjointNodes) readTranspose(scope *model.Scope, c clt.Config, l int, x *Node) *Node {
+func (s stepNodes) readTranspose(c clt.Config, x *Node) *Node {
 	switch c.Read {
 	case gpt2.MLPIn:
-		gain := gpt2.Weight(scope, x.Graph(), fmt.Sprintf("h.%d.ln_2.weight", l))
-		return normTranspose(x, gain, a.f.scale2[l])
+		return normTranspose(x, s.ln2, s.scale2)
 	case gpt2.Ln2Normalized:
-		return normTranspose(x, nil, a.f.scale2[l])
+		return normTranspose(x, nil, s.scale2)
 	}
 	return x
 }

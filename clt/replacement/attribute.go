@@ -61,10 +61,21 @@ func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(
 	if err != nil {
 		return nil, err
 	}
-	if err := b.fill(ctx, report); err != nil {
+	all := make([]int, len(b.Active))
+	for i := range all {
+		all[i] = i
+	}
+	var g *attribution.Graph
+	if !b.capped() {
+		g = b.graph(all)
+	}
+	if err := b.fill(ctx, g, report); err != nil {
 		return nil, err
 	}
-	g := b.graph()
+	if b.capped() {
+		g = b.graph(b.visited)
+		b.pack(g)
+	}
 	if cfg.Compat != "" {
 		g.Settings.RowIdentity = -1
 		return g, nil

@@ -85,7 +85,11 @@ func (m *Model) compareInputs(batch [][]int32, means [][]float32) ([]any, error)
 		}
 		args = append(args, mean.Tensor(m.LM.Double))
 	}
-	for _, t := range m.weights.Tensors {
+	weights, err := m.weights()
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range weights {
 		args = append(args, t)
 	}
 	return args, nil

@@ -101,7 +101,7 @@ func clampOutputs(c clt.Config, from, to int, outputs []*Node, enc []clt.Encoder
 		case ok && site == c.Read:
 			pres[l], _ = c.EncodeNode(x, enc[l])
 			if c.Skip {
-				skip = skipNode(x, dec[l])
+				skip = skipNode(x, dec[l].Skip)
 			}
 		case ok && site == gpt2.MLPOut && l >= from && l < to:
 			if c.Skip {

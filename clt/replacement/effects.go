@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
 // TopTargetsAt is TopTargets after another position, written "@POS".
@@ -24,8 +26,8 @@ func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edi
 	if err := l.checkEdits(edits, len(l.Tokens)); err != nil {
 		return nil, err
 	}
-	ghost := *l
-	ghost.Active = nil
+	ghost := &Local{Model: l.Model, Tokens: l.Tokens, Logits: l.Logits, embed: l.embed, posEmb: l.posEmb, pattern: l.pattern,
+		scale1: l.scale1, scale2: l.scale2, scaleF: l.scaleF, mlpOut: l.mlpOut, errors: l.errors, pre: l.pre, act: l.act, skip: l.skip}
 	var delta []float64
 	for _, e := range edits {
 		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
@@ -41,21 +43,13 @@ func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edi
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]int, len(targets))
-	for i := range keys {
-		keys[i] = len(ghost.Active) + i
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := b.sweep(keys, b.target); err != nil {
-		return nil, err
-	}
 	out := make([]float64, len(targets))
-	for i := range targets {
+	err = b.sweepAll(ctx, b.target, func(i int, edges, embed gpt2.Array, at, pos int) {
+		row := b.newRow()
+		b.unpack(row, b.target[i], edges, embed, at, pos)
 		for f, d := range delta {
-			out[i] += d * b.rows[keys[i]][f]
+			out[i] += d * row.At(0, f)
 		}
-	}
-	return out, nil
+	}, nil)
+	return out, err
 }

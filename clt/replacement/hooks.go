@@ -35,20 +35,40 @@ func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.H
 	}
 }
 
-// localNodes are the activations that make the local replacement model.
-type localNodes struct {
-	pattern, scale1, scale2, mlpOut, recon, pre, act, skip []*Node
-	scaleF                                                 *Node
+// encoderNodes are one layer's inputs of the clean pass.
+type encoderNodes struct{ w, b, skip *Node }
+
+// unpackEncoders reads the inputs that Model.encoderTensors makes.
+func unpackEncoders(c clt.Config, in []*Node) (list []encoderNodes, rest []*Node) {
+	for range c.Layers {
+		e := encoderNodes{w: in[0], b: in[1]}
+		in = in[2:]
+		if c.Skip {
+			e.skip, in = in[0], in[1:]
+		}
+		list = append(list, e)
+	}
+	return list, in
 }
 
-// watchHook records them during a clean pass. Features at position 0 are zero.
-func watchHook(cfg clt.Config, positions *Node, enc []clt.EncoderNodes, dec []clt.DecoderNodes, n *localNodes) gpt2.Hook {
-	decoder := cfg.NewDecoder(dec)
+// localNodes are the activations that make the local replacement model.
+type localNodes struct {
+	pattern, scale1, scale2, mlpOut, pre, skip []*Node
+	scaleF, embed, pos                         *Node
+}
+
+// watchHook records them during a clean pass.
+func watchHook(c clt.Config, enc []encoderNodes, n *localNodes) gpt2.Hook {
 	return func(name gpt2.HookName, x *Node) *Node {
 		l, site, ok := name.Split()
 		if !ok {
-			if name == gpt2.HookLnFinalScale {
+			switch name {
+			case gpt2.HookLnFinalScale:
 				n.scaleF = x
+			case gpt2.HookEmbed:
+				n.embed = x
+			case gpt2.HookPosEmbed:
+				n.pos = x
 			}
 			return x
 		}
@@ -61,16 +81,12 @@ func watchHook(cfg clt.Config, positions *Node, enc []clt.EncoderNodes, dec []cl
 			n.scale2 = append(n.scale2, x)
 		case gpt2.MLPOut:
 			n.mlpOut = append(n.mlpOut, x)
-			n.recon = append(n.recon, decoder.Output(l))
 		}
-		if site == cfg.Read {
-			pre, act := cfg.EncodeNode(x, enc[l])
-			keep := notFirst(positions, x.DType())
-			act = Mul(act, keep)
-			n.pre, n.act = append(n.pre, pre), append(n.act, act)
-			decoder.Add(l, act, x)
-			if cfg.Skip {
-				n.skip = append(n.skip, skipNode(x, dec[l]))
+		if site == c.Read {
+			h := DotGeneral(x, []int{x.Rank() - 1}, nil, enc[l].w, []int{1}, nil)
+			n.pre = append(n.pre, Add(h, ExpandLeftToRank(enc[l].b, h.Rank())))
+			if c.Skip {
+				n.skip = append(n.skip, skipNode(x, enc[l].skip))
 			}
 		}
 		return x
@@ -78,6 +94,6 @@ func watchHook(cfg clt.Config, positions *Node, enc []clt.EncoderNodes, dec []cl
 }
 
 // skipNode is what the skip of a layer makes of what it reads.
-func skipNode(read *Node, dec clt.DecoderNodes) *Node {
-	return DotGeneral(read, []int{read.Rank() - 1}, nil, dec.Skip, []int{0}, nil)
+func skipNode(read, skip *Node) *Node {
+	return DotGeneral(read, []int{read.Rank() - 1}, nil, skip, []int{0}, nil)
 }

@@ -91,8 +91,12 @@ func (l *Local) Intervene(ctx context.Context, cfg InterveneConfig, edits ...Edi
 	}
 	in := append(l.frozenInputs(), l.tokensTensor())
 	in = append(in, l.modeInputs(cfg, edits)...)
+	weights, err := l.weights()
+	if err != nil {
+		return nil, err
+	}
 	args := []any{}
-	for _, t := range append(in, l.weights.Tensors...) {
+	for _, t := range append(in, weights...) {
 		args = append(args, t)
 	}
 	out, err := exec.Call(args...)
@@ -198,7 +202,11 @@ func (m *Model) LiveProgram(length int, edits ...Edit) (gpt2.Program, error) {
 	for _, a := range append(scale, add...) {
 		in = append(in, a.Tensor(m.LM.Double))
 	}
-	return gpt2.Program{Key: fmt.Sprintf("live|%s|%d", m.key, rows), Inputs: append(in, m.weights.Tensors...), Hook: liveHook(m.CLT.Config)}, nil
+	weights, err := m.weights()
+	if err != nil {
+		return gpt2.Program{}, err
+	}
+	return gpt2.Program{Key: fmt.Sprintf("live|%s|%d", m.key, rows), Inputs: append(in, weights...), Hook: liveHook(m.CLT.Config)}, nil
 }
 
 // RandomControl draws edits that change as many other active features of the

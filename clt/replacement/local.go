@@ -2,6 +2,7 @@ package replacement
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -24,6 +25,8 @@ type Local struct {
 	Logits gpt2.Array // [pos, d_vocab] of the clean run
 	Active []Active   // ordered by layer, position, index; none at position 0
 
+	embed   gpt2.Array   // [pos, d_model]: token embeddings
+	posEmb  gpt2.Array   // [pos, d_model]: position embeddings
 	pattern []gpt2.Array // layer -> [head, query, key]
 	scale1  []gpt2.Array // layer -> [pos, 1]: divisors sqrt(var + eps)
 	scale2  []gpt2.Array
@@ -33,6 +36,9 @@ type Local struct {
 	pre     []gpt2.Array // layer -> [pos, features]
 	act     []gpt2.Array // layer -> [pos, features], position 0 zero
 	skip    []gpt2.Array // layer -> [pos, d_model], nil without skip
+
+	once   sync.Once
+	frozen []*tensors.Tensor // see frozenInputs
 }
 
 // Localize runs the model once on the tokens and freezes what the graph needs.
@@ -46,11 +52,24 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 	}
 	padded := make([]int32, m.LM.Bucket(len(tokens)))
 	copy(padded, tokens)
-	outs, err := exec.Call(m.weights.Inputs(tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))...)
+	var args []any
+	for _, t := range m.encoderTensors() {
+		args = append(args, t)
+	}
+	outs, err := exec.Call(append(args, tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))...)
 	if err != nil {
 		return nil, fmt.Errorf("replacement: localize: %w", err)
 	}
 	l := &Local{Model: m, Tokens: append([]int32{}, tokens...)}
+	if err := l.unpack(outs); err != nil {
+		return nil, fmt.Errorf("replacement: localize: %w", err)
+	}
+	l.activate()
+	return l, nil
+}
+
+// unpack reads the outputs of localGraph.
+func (l *Local) unpack(outs []*tensors.Tensor) (err error) {
 	next := func(axes ...int) gpt2.Array {
 		var a gpt2.Array
 		if err == nil {
@@ -58,34 +77,58 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 			_ = outs[0].FinalizeAll()
 		}
 		outs = outs[1:]
-		return a.Unbatch(len(tokens), axes...)
+		return a.Unbatch(len(l.Tokens), axes...)
 	}
-	l.Logits, l.scaleF = next(0), next(0)
-	for range m.LM.Config.Layers {
+	l.Logits, l.scaleF, l.embed, l.posEmb = next(0), next(0), next(0), next(0)
+	for range l.LM.Config.Layers {
 		l.pattern = append(l.pattern, next(1, 2))
 		l.scale1, l.scale2 = append(l.scale1, next(0)), append(l.scale2, next(0))
-		out, recon := next(0), next(0)
-		l.mlpOut, l.errors = append(l.mlpOut, out), append(l.errors, subtract(out, recon))
-		l.pre, l.act = append(l.pre, next(0)), append(l.act, next(0))
-		if m.CLT.Skip {
+		l.mlpOut, l.pre = append(l.mlpOut, next(0)), append(l.pre, next(0))
+		if l.CLT.Skip {
 			l.skip = append(l.skip, next(0))
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("replacement: localize: %w", err)
-	}
-	l.collectActive()
-	return l, nil
+	return err
 }
 
-func (l *Local) collectActive() {
-	f := l.CLT.Features
-	for layer, a := range l.act {
-		for i := range a.Len() {
-			if v := a.At(i); v != 0 {
-				l.Active = append(l.Active, Active{clt.Feature{Layer: layer, Index: i % f}, i / f, v, l.pre[layer].At(i)})
+// activate finds the active features and what the transcoder misses.
+func (l *Local) activate() {
+	f, d := l.CLT.Features, l.CLT.DModel
+	recon := make([][]float64, l.CLT.Layers)
+	for layer := range recon {
+		recon[layer] = make([]float64, len(l.Tokens)*d)
+		for i := range recon[layer] {
+			recon[layer][i] = float64(l.CLT.BDec[layer][i%d])
+			if l.CLT.Skip {
+				recon[layer][i] += l.skip[layer].At(i)
 			}
 		}
+	}
+	for layer, pre := range l.pre {
+		act := activate(l.CLT, layer, pre)
+		l.act = append(l.act, act)
+		targets := l.CLT.Targets(layer)
+		for i := f; i < act.Len(); i++ { // position 0 has no features
+			v := act.At(i)
+			if v == 0 {
+				continue
+			}
+			a := Active{clt.Feature{Layer: layer, Index: i % f}, i / f, v, pre.At(i)}
+			l.Active = append(l.Active, a)
+			for k := range targets {
+				out := recon[layer+k][a.Pos*d:][:d]
+				for j, w := range l.CLT.WDec[layer][(a.Index*targets+k)*d:][:d] {
+					out[j] += v * float64(w)
+				}
+			}
+		}
+	}
+	for layer, out := range l.mlpOut {
+		e := gpt2.NewArray(out.Shape, l.LM.Double)
+		for i := range e.Len() {
+			set(e, i, out.At(i)-recon[layer][i])
+		}
+		l.errors = append(l.errors, e)
 	}
 }
 
@@ -119,20 +162,38 @@ func (l *Local) tokensTensor() *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(padded, 1, len(padded))
 }
 
-// frozenInputs are the frozen patterns and divisors as program inputs.
+// frozenInputs are the frozen patterns and divisors as program inputs, made once:
+// final divisor, then by layer pattern, ln1 divisor, ln2 divisor.
 func (l *Local) frozenInputs() []*tensors.Tensor {
-	list := []*tensors.Tensor{l.padded(l.scaleF, 1, 0)}
-	for i := range l.pattern {
-		list = append(list, l.padded(l.pattern[i], 0, 1, 2), l.padded(l.scale1[i], 1, 0), l.padded(l.scale2[i], 1, 0))
-	}
-	return list
+	l.once.Do(func() {
+		l.frozen = []*tensors.Tensor{l.padded(l.scaleF, 1, 0)}
+		for i := range l.pattern {
+			l.frozen = append(l.frozen, l.padded(l.pattern[i], 0, 1, 2), l.padded(l.scale1[i], 1, 0), l.padded(l.scale2[i], 1, 0))
+		}
+	})
+	return append([]*tensors.Tensor{}, l.frozen...)
 }
 
 // skipTensors are the skip weights, none without skip.
 func (l *Local) skipTensors() []*tensors.Tensor {
+	if !l.CLT.Skip {
+		return nil
+	}
 	var list []*tensors.Tensor
-	for _, w := range l.CLT.WSkip {
-		list = append(list, gpt2.Array{Shape: []int{l.CLT.DModel, l.CLT.DModel}, F32: w}.Tensor(l.LM.Double))
+	for i := range l.CLT.Layers {
+		list = append(list, l.encoderTensors()[3*i+2])
 	}
 	return list
+}
+
+// activate applies the transcoder's activation function to pre-activations [pos,
+// features] on the host; position 0 is zero.
+func activate(t *clt.Transcoder, layer int, pre gpt2.Array) gpt2.Array {
+	act := gpt2.Array{Shape: pre.Shape}
+	if pre.F64 != nil {
+		act.F64 = clt.ActivateHost(t, layer, pre.F64)
+	} else {
+		act.F32 = clt.ActivateHost(t, layer, pre.F32)
+	}
+	return clearFirst(act)
 }

@@ -1,8 +1,6 @@
 package replacement
 
 import (
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -10,20 +8,18 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
-// localGraph returns the [graph] function of the clean pass. Inputs: the
-// transcoder's weights, tokens [1, pos]. Outputs: logits, final scale, then for
-// each layer pattern, ln1 scale, ln2 scale, MLP output, reconstruction,
-// pre-activations, activations, and with skip what it writes.
+// localGraph returns the [graph] function of the clean pass. Inputs: encoders,
+// tokens [1, pos]. Outputs: logits, final scale, token and position embeddings,
+// then for each layer pattern, ln1 scale, ln2 scale, MLP output, pre-activations,
+// and with skip what it writes.
 func localGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
-		enc, dec, rest := c.UnpackNodes(in)
-		tokens := rest[0]
-		positions := Iota(tokens.Graph(), shapes.Make(dtypes.Int32, tokens.Shape().Dimensions[1]), 0)
+		enc, rest := unpackEncoders(c, in)
 		var n localNodes
-		logits := gpt2.Forward(scope, cfg, tokens, watchHook(c, positions, enc, dec, &n))
-		out := []*Node{logits, n.scaleF}
+		logits := gpt2.Forward(scope, cfg, rest[0], watchHook(c, enc, &n))
+		out := []*Node{logits, n.scaleF, n.embed, n.pos}
 		for l := range cfg.Layers {
-			out = append(out, n.pattern[l], n.scale1[l], n.scale2[l], n.mlpOut[l], n.recon[l], n.pre[l], n.act[l])
+			out = append(out, n.pattern[l], n.scale1[l], n.scale2[l], n.mlpOut[l], n.pre[l])
 			if c.Skip {
 				out = append(out, n.skip[l])
 			}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -114,7 +115,7 @@ func changes(local *replacement.Local, e *replacement.Effect, most int) []wire.F
 	list := []wire.FeatureChange{}
 	before := local.Preactivations()
 	for l, after := range e.Pre {
-		act0, act1 := local.CLT.ActivateHost(l, before[l].Float32s()), local.CLT.ActivateHost(l, after.Float32s())
+		act0, act1 := clt.ActivateHost(local.CLT, l, before[l].Float32s()), clt.ActivateHost(local.CLT, l, after.Float32s())
 		f := local.CLT.Features
 		for i := f; i < len(act0); i++ { // position 0 has no features
 			if math.Abs(float64(act0[i]-act1[i])) > 1e-6 {

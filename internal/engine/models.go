@@ -122,7 +122,8 @@ func (s *Service) programmed(set wire.Setup, replaced bool) (*gpt2.Model, gpt2.P
 	if err != nil {
 		return nil, gpt2.Program{}, err
 	}
-	return r.LM, r.Program(), nil
+	p, err := r.Program()
+	return r.LM, p, err
 }
 
 func tensor(name string, a gpt2.Array) safetensors.Tensor {
