@@ -82,16 +82,16 @@ func start(t *testing.T, cfg Config, table Table) *running {
 	return nil
 }
 
-// ended waits for the server's end and returns its error and how long that took.
-func (r *running) ended(t *testing.T, limit time.Duration) (error, time.Duration) {
+// ended waits for the server's end and returns how long that took and its error.
+func (r *running) ended(t *testing.T, limit time.Duration) (time.Duration, error) {
 	t.Helper()
 	begin := time.Now()
 	select {
 	case err := <-r.done:
-		return err, time.Since(begin)
+		return time.Since(begin), err
 	case <-time.After(limit):
 		t.Fatalf("server still runs after %v; log:\n%s", limit, r.log)
-		return nil, 0
+		return 0, nil
 	}
 }
 
@@ -238,7 +238,7 @@ func TestEndsWithKilledProcess(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	sleep.Process.Kill()
-	err, took := r.ended(t, time.Second)
+	took, err := r.ended(t, time.Second)
 	if err != nil {
 		t.Error(err)
 	}
@@ -251,7 +251,7 @@ func TestEndsWithKilledProcess(t *testing.T) {
 func TestEndsWhenIdleOrTold(t *testing.T) {
 	r := start(t, Config{Idle: 80 * time.Millisecond}, Table{})
 	r.call(t, t.Context(), wire.SelfTest, `{"steps":30,"every_ms":10}`) // busy longer than the idle time
-	if err, _ := r.ended(t, time.Second); err != nil {
+	if _, err := r.ended(t, time.Second); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(r.log.String(), "idle") {
@@ -261,7 +261,7 @@ func TestEndsWhenIdleOrTold(t *testing.T) {
 	if _, err := r.client.Post("http://engine/stop", "", nil); err != nil {
 		t.Fatal(err)
 	}
-	if err, _ := r.ended(t, time.Second); err != nil {
+	if _, err := r.ended(t, time.Second); err != nil {
 		t.Error(err)
 	}
 }
@@ -277,7 +277,7 @@ func TestEndsDespiteStubbornVerb(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	r.client.Post("http://engine/stop", "", nil)
-	if err, _ := r.ended(t, time.Second); err != nil {
+	if _, err := r.ended(t, time.Second); err != nil {
 		t.Error(err)
 	}
 }
