@@ -101,12 +101,7 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 	if text == "" {
 		return []int32{}
 	}
-	var e *encoder
-	select {
-	case e = <-t.idle:
-	default:
-		e = newEncoder()
-	}
+	e := t.encoder()
 	ids := make([]int32, 0, len(text)/4+8)
 	from := 0
 	if special {
@@ -120,11 +115,26 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 		}
 	}
 	ids = e.encode(t, ids, text[from:])
+	t.putBack(e)
+	return ids
+}
+
+// encoder takes an idle encoder, with its cache, or a new one.
+func (t *Tokenizer) encoder() *encoder {
+	select {
+	case e := <-t.idle:
+		return e
+	default:
+		return newEncoder()
+	}
+}
+
+// putBack makes an encoder available again.
+func (t *Tokenizer) putBack(e *encoder) {
 	select {
 	case t.idle <- e:
 	default:
 	}
-	return ids
 }
 
 // Decode returns the exact bytes of the tokens. An id outside the vocabulary becomes U+FFFD.
