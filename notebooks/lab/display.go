@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/etredal/cross-layer-transcoder/viz"
 	"github.com/janpfeifer/gonb/gonbui"
@@ -52,10 +51,7 @@ func Show(things ...any) {
 }
 
 // live is one place in a notebook that is drawn again and again.
-type live struct {
-	id    string
-	drawn time.Time
-}
+type live struct{ id string }
 
 func newLive() *live {
 	if gonbui.IsNotebook {
@@ -64,15 +60,7 @@ func newLive() *live {
 	return &live{id: "live"}
 }
 
-// offer draws anew unless the last drawing is less than a quarter of a second old; only then is render called.
-func (l *live) offer(render func() viz.Output) {
-	if t := time.Now(); t.Sub(l.drawn) >= barGap {
-		l.drawn = t
-		out.show(l.id, render())
-	}
-}
-
-// final draws what stays.
+// final draws; what is drawn last stays. Callers keep to a few drawings a second.
 func (l *live) final(o viz.Output) { out.show(l.id, o) }
 
 // notebook sends each output in its three forms: HTML for JupyterLab, Markdown and plain text for whoever shows no HTML. The
