@@ -2,9 +2,11 @@ package gpt2
 
 import (
 	"fmt"
-	"math"
+	"unsafe"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -65,9 +67,16 @@ func (a Array) Float32s() []float32 {
 	return v
 }
 
+// firstNonFinite is the index of the first NaN or infinity, -1 for none: x - x is
+// zero for every other value.
 func (a Array) firstNonFinite() int {
-	for i := range a.Len() {
-		if v := a.At(i); math.IsNaN(v) || math.IsInf(v, 0) {
+	for i, v := range a.F32 {
+		if v-v != 0 {
+			return i
+		}
+	}
+	for i, v := range a.F64 {
+		if v-v != 0 {
 			return i
 		}
 	}
@@ -80,6 +89,24 @@ func (a Array) Tensor(double bool) *tensors.Tensor {
 		return tensors.FromFlatDataAndDimensions(a.Float64s(), a.Shape...)
 	}
 	return tensors.FromFlatDataAndDimensions(a.Float32s(), a.Shape...)
+}
+
+// Upload copies the array to the backend's device and nowhere else: large weights
+// are not kept twice.
+func (a Array) Upload(b compute.Backend) (*tensors.Tensor, error) {
+	var raw []byte
+	dtype := dtypes.Float32
+	if a.F64 != nil {
+		dtype = dtypes.Float64
+		raw = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(a.F64))), 8*len(a.F64))
+	} else {
+		raw = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(a.F32))), 4*len(a.F32))
+	}
+	t, err := tensors.FromRaw(b, 0, shapes.Make(dtype, a.Shape...), raw)
+	if err != nil {
+		return nil, fmt.Errorf("gpt2: upload %v: %w", a.Shape, err)
+	}
+	return t, nil
 }
 
 // FromTensor copies a float tensor to the host.

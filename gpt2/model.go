@@ -39,46 +39,79 @@ type LoadOptions struct {
 	Double bool // compute in float64 (Go backend)
 }
 
-// New makes a model from weights, which it copies to the backend on first use.
+// New makes a model from weights, which it copies to the backend.
 func New(backend compute.Backend, cfg Config, params Params, opts LoadOptions) (*Model, error) {
-	if err := cfg.Validate(); err != nil {
+	m, err := empty(backend, cfg, opts)
+	if err != nil {
 		return nil, err
 	}
 	if err := params.Check(cfg); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, execs: map[string]*model.Exec{}, plain: map[string]*graph.Exec{}}
 	for _, name := range sortedNames(params) {
-		if _, err := m.Store.CreateVariable(name, params[name].Tensor(opts.Double)); err != nil {
-			return nil, fmt.Errorf("gpt2: %w", err)
+		a := params[name]
+		if opts.Double {
+			a = Array{Shape: a.Shape, F64: a.Float64s()}
+		} else {
+			a = Array{Shape: a.Shape, F32: a.Float32s()}
+		}
+		if err := m.addWeight(name, a); err != nil {
+			return nil, err
 		}
 	}
 	return m, nil
 }
 
+// empty is a model without weights.
+func empty(backend compute.Backend, cfg Config, opts LoadOptions) (*Model, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double,
+		execs: map[string]*model.Exec{}, plain: map[string]*graph.Exec{}}, nil
+}
+
+func (m *Model) addWeight(name string, a Array) error {
+	t, err := a.Upload(m.Backend)
+	if err != nil {
+		return err
+	}
+	if _, err := m.Store.CreateVariable(name, t); err != nil {
+		return fmt.Errorf("gpt2: %w", err)
+	}
+	return nil
+}
+
 // Load reads a Hugging Face directory: config.json, model.safetensors or its
-// shards, and the tokenizer's files if they are there.
+// shards, and the tokenizer's files if they are there. Weights go to the device
+// one tensor at a time.
 func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error) {
 	cfg, err := ReadConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return nil, err
 	}
+	m, err := empty(backend, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	m.Name = filepath.Base(filepath.Clean(dir))
 	ckpt, err := openCheckpoint(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer ckpt.Close()
-	params, err := readParams(ckpt.files, cfg, opts.Double)
-	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(filepath.Base(dir), filepath.Base(ckpt.paths[0])))
+	hashed := make(chan error, 1)
+	go func() {
+		var err error
+		m.SHA256, err = hashFiles(ckpt.paths)
+		hashed <- err
+	}()
+	err = eachParam(ckpt.files, cfg, opts.Double, m.addWeight)
+	if herr := <-hashed; err == nil {
+		err = herr
 	}
-	m, err := New(backend, cfg, params, opts)
 	if err != nil {
-		return nil, err
-	}
-	m.Name = filepath.Base(filepath.Clean(dir))
-	if m.SHA256, err = hashFiles(ckpt.paths); err != nil {
-		return nil, fmt.Errorf("gpt2: load %s: %w", m.Name, err)
+		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(m.Name, filepath.Base(ckpt.paths[0])))
 	}
 	if hasTokenizer(dir) {
 		// A tokenizer of another kind does not keep the model from running on ids.
@@ -94,6 +127,10 @@ func Parse(backend compute.Backend, name string, config, weights []byte, opts Lo
 	if err != nil {
 		return nil, err
 	}
+	m, err := empty(backend, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
 	f, err := safetensors.Parse(name+"/model.safetensors", weights)
 	if err != nil {
 		return nil, fmt.Errorf("gpt2: %w", err)
@@ -102,12 +139,7 @@ func Parse(backend compute.Backend, name string, config, weights []byte, opts Lo
 	for _, n := range f.Names() {
 		files[n] = f
 	}
-	params, err := readParams(files, cfg, opts.Double)
-	if err != nil {
-		return nil, err
-	}
-	m, err := New(backend, cfg, params, opts)
-	if err != nil {
+	if err := eachParam(files, cfg, opts.Double, m.addWeight); err != nil {
 		return nil, err
 	}
 	m.Name, m.SHA256 = name, hashBytes(weights)

@@ -57,7 +57,7 @@ func (p Params) Check(c Config) error {
 			return fmt.Errorf("gpt2: %s is %v, config wants %v; is config.json from another model, or the tensor transposed?", name, a.Shape, want[name])
 		}
 		if i := a.firstNonFinite(); i >= 0 {
-			return fmt.Errorf("gpt2: %s has a value that is not finite at index %d of %v; the file is damaged or training diverged", name, i, a.Shape)
+			return nonFinite(name, a, i)
 		}
 	}
 	for name := range p {
@@ -172,45 +172,62 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 	return c, nil
 }
 
-// ReadParams reads the weights from the open files, in float32 or float64. It
-// takes prefixed and bare names, skips the mask buffers of old checkpoints, and
-// a stored head when the embeddings are tied.
-func readParams(files map[string]*safetensors.File, c Config, double bool) (Params, error) {
+// eachParam reads the weights from the open files, in float32 or float64, and
+// gives them to use one at a time, in the order of their names. It takes prefixed
+// and bare names, skips the mask buffers of old checkpoints, and a stored head
+// when the embeddings are tied. Every name must be there, with its shape and with
+// finite values, and none may be left over.
+func eachParam(files map[string]*safetensors.File, c Config, double bool, use func(name string, a Array) error) error {
 	want := WeightShapes(c)
-	p := Params{}
-	for stored, f := range files {
-		name := strings.TrimPrefix(stored, "transformer.")
-		if strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") {
+	stored := map[string]string{}
+	for _, as := range sortedNames(files) {
+		name := strings.TrimPrefix(as, "transformer.")
+		if strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") || name == "lm_head.weight" && c.TieEmbeddings {
 			continue
 		}
-		if name == "lm_head.weight" && c.TieEmbeddings {
-			continue
-		}
-		info, _ := f.Info(stored)
+		info, _ := files[as].Info(as)
 		shape, ok := want[name]
-		if !ok {
-			return nil, fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model?", stored, info.Shape)
-		}
-		if !equalShape(info.Shape, shape) {
+		switch {
+		case !ok:
+			return fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model?", as, info.Shape)
+		case stored[name] != "":
+			return fmt.Errorf("gpt2: tensor %s is there twice, as %s and %s; remove one", name, stored[name], as)
+		case !equalShape(info.Shape, shape):
 			hint := "is config.json from another model?"
 			if len(shape) == 2 && equalShape(info.Shape, []int{shape[1], shape[0]}) {
 				hint = "the tensor is transposed: GPT-2 stores c_attn, c_fc and c_proj as [in, out]"
 			}
-			return nil, fmt.Errorf("gpt2: %s is %v, config wants %v; %s", stored, info.Shape, shape, hint)
+			return fmt.Errorf("gpt2: %s is %v, config wants %v; %s", as, info.Shape, shape, hint)
 		}
-		a := Array{Shape: append([]int{}, shape...)}
+		stored[name] = as
+	}
+	for _, name := range sortedNames(want) {
+		as := stored[name]
+		if as == "" {
+			return fmt.Errorf("gpt2: tensor %s is missing; is config.json from another model?", name)
+		}
+		a := Array{Shape: append([]int{}, want[name]...)}
 		var err error
 		if double {
-			a.F64, err = f.Float64(stored)
+			a.F64, err = files[as].Float64(as)
 		} else {
-			a.F32, err = f.Float32(stored)
+			a.F32, err = files[as].Float32(as)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("gpt2: %w", err)
+			return fmt.Errorf("gpt2: %w", err)
 		}
-		p[name] = a
+		if i := a.firstNonFinite(); i >= 0 {
+			return nonFinite(name, a, i)
+		}
+		if err := use(name, a); err != nil {
+			return err
+		}
 	}
-	return p, p.Check(c)
+	return nil
+}
+
+func nonFinite(name string, a Array, i int) error {
+	return fmt.Errorf("gpt2: %s has a value that is not finite at index %d of %v; the file is damaged or training diverged", name, i, a.Shape)
 }
 
 // hashFiles is the SHA-256 over the contents of the files in order.
