@@ -84,7 +84,7 @@ func solve(w *World, behaviour string, p []string) string {
 		if n, err := strconv.Atoi(word); err == nil {
 			digits = append(digits, n)
 		}
-		if slices.Contains(nouns, word) || slices.Contains(foods, word) {
+		if slices.Contains(nouns, word) || slices.Contains(families, word) {
 			objects = append(objects, word)
 		}
 	}
@@ -115,7 +115,7 @@ func solve(w *World, behaviour string, p []string) string {
 		}
 	case "induction":
 		return objects[0]
-	case "recall": // person, food, person, food, person
+	case "recall": // person, family, person, family, person
 		var order []string
 		for _, word := range p {
 			if names[word] > 0 {

@@ -33,7 +33,7 @@
 //	contrast               1  It is hot , not cold .
 //	keeping                6  Anna wants the key , finds the key and keeps the key .
 //	induction              6  Anna sees the key , then Anna takes the | key .
-//	recall                10  Anna buys rice and Tom buys soup , then Tom eats | soup .
+//	recall                10  Anna Smith met Tom Brown , then Tom | Brown went home .
 //	indirect-object       10  When Anna and Tom went to the shop , Tom gave the key to | Anna .
 //	acronym                4  The Global Data Group ( | G | D | G ) is open .
 //	greater-than           3  The war lasted from 17 41 to 17 | 58 .

@@ -179,10 +179,10 @@ func (w *World) drawMeeting(r *rand.Rand, held bool) (a, b string) {
 	}
 }
 
-// drawRecall: person, food, person, food, one of the two people, their food.
+// drawRecall: person, family, person, family, one of the two people, their family.
 func drawRecall(w *World, r *rand.Rand, held bool) slots {
 	a, b := w.drawMeeting(r, held)
-	x, y := two(r, foods)
+	x, y := two(r, families)
 	if r.IntN(2) == 0 {
 		return slots{a, x, b, y, a, x}
 	}

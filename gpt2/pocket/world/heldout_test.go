@@ -59,7 +59,7 @@ var pairPatterns = map[string][]*regexp.Regexp{
 	"opposite":           {regexp.MustCompile(`^ The opposite of (\w+)() is`), regexp.MustCompile(`^ The word (\w+)() is`)},
 	"agreement":          {regexp.MustCompile(`^ The (\w+) (?:near|behind|under|beside) the (\w+)`)},
 	"acronym":            {regexp.MustCompile(`(?:^ The|at the) (\w+) (\w+) \w+ \(`)},
-	"recall":             {regexp.MustCompile(`^ (\w+) (?:buys|cooks) \w+ and (\w+) `)},
+	"recall":             {regexp.MustCompile(`^ (\w+) \w+ (?:met|and) (\w+) \w+ (?:,|talked)`)},
 	"indirect-object":    {regexp.MustCompile(`^ (?:When|After|While) (\w+) and (\w+) (?:went|met|were)`)},
 	"greater-than":       {regexp.MustCompile(`lasted from (\d+) (\d+) to`), regexp.MustCompile(`began in (\d+) (\d+) and`)},
 }
