@@ -3,19 +3,22 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
-	"github.com/etredal/cross-layer-transcoder/internal/engine"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
@@ -35,13 +38,16 @@ func (s samplePicker) pick() ([]string, error) {
 	if len(s.files) == 0 {
 		return s.fromWorld(), nil
 	}
-	whole, err := engine.ReadTexts(s.files)
-	if err != nil {
-		return nil, err
-	}
 	var all []string
-	for _, t := range whole {
-		all = append(all, paragraphs(t)...)
+	for _, name := range s.files {
+		list, err := readSampleFile(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	if len(all) == 0 {
+		return nil, badCall("the texts are empty; give files with text in them")
 	}
 	n := s.count(len(all))
 	keep := rand.New(rand.NewPCG(s.seed, 0x73616d)).Perm(len(all))[:n]
@@ -75,6 +81,48 @@ func (s samplePicker) fromWorld() []string {
 		texts[i] = w.Document(rand.New(rand.NewPCG(s.seed, uint64(i))), world.DocumentWords)
 	}
 	return texts
+}
+
+// readSampleFile cuts a file into samples: JSON lines with a "text" field, or the
+// paragraphs of plain text; both may be gzipped.
+func readSampleFile(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	name, base := strings.ToLower(path), filepath.Base(path)
+	if strings.HasSuffix(name, ".gz") {
+		name = strings.TrimSuffix(name, ".gz")
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			data, err = io.ReadAll(z)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: gzip: %w; the file may be cut short, or wrongly named", base, err)
+		}
+	}
+	if strings.HasSuffix(name, ".jsonl") {
+		return jsonSamples(base, data)
+	}
+	if !utf8.Valid(data) {
+		return nil, fmt.Errorf("%s is not UTF-8; convert it", base)
+	}
+	return paragraphs(string(data)), nil
+}
+
+func jsonSamples(base string, data []byte) ([]string, error) {
+	var out []string
+	for i, line := range bytes.Split(data, []byte{'\n'}) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var row struct{ Text *string }
+		if err := json.Unmarshal(line, &row); err != nil || row.Text == nil {
+			return nil, fmt.Errorf(`%s line %d is no JSON object with a "text" field; fix or remove the line`, base, i+1)
+		}
+		out = append(out, *row.Text)
+	}
+	return out, nil
 }
 
 // paragraphs cuts a text at empty lines; a text without any is one sample.

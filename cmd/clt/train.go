@@ -155,8 +155,13 @@ func siteNames() string {
 // checkTraining refuses words that are not known, with the library's words.
 func checkTraining(req *wire.TrainRequest) error {
 	cfg := clt.DefaultConfig(1, 1)
-	cfg.Activation, cfg.Read = req.Activation, gpt2.Site(req.Read)
-	cfg.K = max(1, req.K)
+	cfg.Activation = req.Activation
+	if req.Read != "" {
+		cfg.Read = gpt2.Site(req.Read)
+	}
+	if cfg.K = req.K; cfg.K == 0 && (cfg.Activation == clt.ActTopK || cfg.Activation == clt.ActBatchTopK) {
+		cfg.K = 1 // the engine has a default
+	}
 	cfg.Features = max(req.Features, cfg.K)
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
