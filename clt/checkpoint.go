@@ -104,8 +104,15 @@ func (t *trainer) save() error {
 	return nil
 }
 
-// restore loads the newest checkpoint, if there is one.
+// restore loads the newest checkpoint, if there is one, and clears away what a
+// run that was killed while saving has left.
 func (t *trainer) restore() (bool, error) {
+	stale, _ := filepath.Glob(filepath.Join(t.tc.CheckpointDir, "."+checkpointPrefix+"*.tmp*"))
+	for _, dir := range stale {
+		if err := os.RemoveAll(dir); err != nil {
+			return false, fmt.Errorf("clt: clear %s: %w", t.tc.CheckpointDir, err)
+		}
+	}
 	step, err := CheckpointStep(t.tc.CheckpointDir)
 	if err != nil || step == 0 {
 		return false, err

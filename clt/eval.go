@@ -76,6 +76,14 @@ func (t *Transcoder) evalBatch(exec *graph.Exec, w *Weights, batch Batch, sums *
 	if err != nil {
 		return err
 	}
+	defer func() {
+		for _, x := range args {
+			_ = x.(*tensors.Tensor).FinalizeAll()
+		}
+		for _, x := range out {
+			_ = x.FinalizeAll()
+		}
+	}()
 	read := func(i int) ([]float32, error) { return tensors.CopyFlatData[float32](out[i]) }
 	for l := range t.Layers {
 		y, err1 := read(l)

@@ -35,32 +35,75 @@ type sidecar struct {
 //
 // with config.yaml and clt.json. A batchtopk transcoder is stored with its fixed
 // threshold, so that other readers see a JumpReLU. The same transcoder gives the
-// same bytes. An existing folder is replaced if it holds a transcoder and
-// nothing else.
+// same bytes. In a folder that exists each file is replaced whole, other files
+// are left alone, and those of a larger transcoder are removed.
 func (t *Transcoder) Save(dir string) error {
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("%w (not saved to %s)", err, dir)
 	}
-	if err := checkFolder(dir); err != nil {
+	if _, err := os.Stat(dir); err == nil {
+		return t.saveOver(dir)
+	}
+	return atomicfile.WriteDir(dir, t.saveFiles)
+}
+
+// saveOver writes beside the folder and moves file by file.
+func (t *Transcoder) saveOver(dir string) error {
+	tmp := filepath.Join(dir, ".saving")
+	if err := os.RemoveAll(tmp); err != nil {
+		return fmt.Errorf("clt: save %s: %w; is the folder writable?", dir, err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := atomicfile.WriteDir(tmp, t.saveFiles); err != nil {
 		return err
 	}
-	return atomicfile.WriteDir(dir, func(tmp string) error {
-		for l := range t.Layers {
-			for name, list := range t.layerFiles(l) {
-				if err := safetensors.WriteFile(filepath.Join(tmp, name), nil, list...); err != nil {
-					return fmt.Errorf("clt: save %s: %w", dir, err)
-				}
+	fresh, err := os.ReadDir(tmp)
+	if err != nil {
+		return fmt.Errorf("clt: save %s: %w", dir, err)
+	}
+	written := map[string]bool{}
+	for _, e := range fresh {
+		written[e.Name()] = true
+		if err := os.Rename(filepath.Join(tmp, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("clt: save %s: %w; save again", dir, err)
+		}
+	}
+	old, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("clt: save %s: %w", dir, err)
+	}
+	for _, e := range old {
+		if isTensorFile(e.Name()) && !written[e.Name()] {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("clt: save %s: %w; remove it by hand", dir, err)
 			}
 		}
-		side, err := json.MarshalIndent(sidecar{sidecarForm, t.Config, t.Info}, "", "  ")
-		if err != nil {
-			return fmt.Errorf("clt: save %s: %w", dir, err)
+	}
+	return nil
+}
+
+func isTensorFile(name string) bool {
+	return strings.HasSuffix(name, ".safetensors") &&
+		(strings.HasPrefix(name, "W_enc_") || strings.HasPrefix(name, "W_dec_") || strings.HasPrefix(name, "layer_"))
+}
+
+// saveFiles writes all files into an empty folder.
+func (t *Transcoder) saveFiles(tmp string) error {
+	for l := range t.Layers {
+		for name, list := range t.layerFiles(l) {
+			if err := safetensors.WriteFile(filepath.Join(tmp, name), nil, list...); err != nil {
+				return fmt.Errorf("clt: save: %w", err)
+			}
 		}
-		if err := atomicfile.Write(filepath.Join(tmp, sidecarFile), append(side, '\n')); err != nil {
-			return err
-		}
-		return atomicfile.Write(filepath.Join(tmp, yamlFile), []byte(t.yaml()))
-	})
+	}
+	side, err := json.MarshalIndent(sidecar{sidecarForm, t.Config, t.Info}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("clt: save: %w", err)
+	}
+	if err := atomicfile.Write(filepath.Join(tmp, sidecarFile), append(side, '\n')); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(tmp, yamlFile), []byte(t.yaml()))
 }
 
 // layerFiles lists the tensors of one layer by file name.
@@ -124,24 +167,4 @@ func (t *Transcoder) yaml() string {
 		y.scalars["k"] = strconv.Itoa(t.K)
 	}
 	return y.format([]string{"model_name", "model_kind", "feature_input_hook", "feature_output_hook", "scan", "activation", "k"})
-}
-
-// checkFolder refuses to replace a folder that holds anything but a transcoder.
-func checkFolder(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if os.IsNotExist(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("clt: save %s: %w; name a folder", dir, err)
-	}
-	for _, e := range entries {
-		name := e.Name()
-		ours := name == sidecarFile || name == yamlFile || strings.HasSuffix(name, ".safetensors") &&
-			(strings.HasPrefix(name, "W_enc_") || strings.HasPrefix(name, "W_dec_") || strings.HasPrefix(name, "layer_"))
-		if !ours {
-			return fmt.Errorf("clt: save %s: the folder holds %s, which is not part of a transcoder; choose an empty folder", dir, name)
-		}
-	}
-	return nil
 }

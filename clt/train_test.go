@@ -15,6 +15,7 @@ import (
 	"github.com/gomlx/compute"
 
 	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // smallRun is a configuration that trains in well under a second.
@@ -187,6 +188,10 @@ func TestResumeExact(t *testing.T) {
 			if n, err := CheckpointStep(tc.CheckpointDir); n != 7 || err != nil {
 				t.Fatalf("checkpoint at step %d, %v", n, err)
 			}
+			stale := filepath.Join(tc.CheckpointDir, ".step-00000008.1.tmp") // killed while saving
+			if err := os.MkdirAll(stale, 0o755); err != nil {
+				t.Fatal(err)
+			}
 			tc.DataFrom = 3 // the caller moved the data on by three batches
 			r, rest, err := trainSmall(t, context.Background(), cfg, tc, data.Batches(tc.Batch, 1, 3))
 			if err != nil {
@@ -204,6 +209,9 @@ func TestResumeExact(t *testing.T) {
 			steps, err := checkpoints(tc.CheckpointDir)
 			if err != nil || !slices.Equal(steps, []int{10, 12}) {
 				t.Errorf("checkpoints kept: %v, %v", steps, err)
+			}
+			if _, err := os.Stat(stale); !os.IsNotExist(err) {
+				t.Errorf("the stale folder is still there: %v", err)
 			}
 			again, reports, err := trainSmall(t, context.Background(), cfg, tc, nothing)
 			if err != nil || len(reports) != 0 || again.Steps != tc.Steps || !slices.Equal(again.Transcoder.WEnc[1], r.Transcoder.WEnc[1]) {
@@ -279,79 +287,6 @@ func TestNotFinite(t *testing.T) {
 	}
 }
 
-func TestDataErrors(t *testing.T) {
-	data := synthetic(2, 12, 30, 3, 600, 5)
-	cfg, tc := smallRun(ActJumpReLU)
-	broken := errors.New("disk gone")
-	for want, src := range map[string]iter.Seq2[Batch, error]{
-		"data has ended":    data.InOrder(tc.Batch),
-		"disk gone":         func(yield func(Batch, error) bool) { yield(Batch{}, broken) },
-		"settings say 128":  data.Batches(64, 1, 0),
-		"batches of 10000":  data.Batches(10000, 1, 0),
-		"of 3 and 3 layers": synthetic(3, 12, 30, 3, 600, 5).Batches(tc.Batch, 1, 0),
-		"d_model 12":        synthetic(2, 16, 30, 3, 600, 5).Batches(tc.Batch-1, 1, 0),
-	} {
-		if want == "data has ended" {
-			tc.Steps = 100
-			src = func(yield func(Batch, error) bool) {
-				for b, err := range data.InOrder(tc.Batch) {
-					if b.Tokens(12) == tc.Batch && !yield(b, err) {
-						return
-					}
-				}
-			}
-		}
-		if _, _, err := trainSmall(t, context.Background(), cfg, tc, src); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %q in it", err, want)
-		}
-	}
-}
-
-// Shuffled batches are a permutation of the tokens in each epoch, and skipping
-// equals drawing.
-func TestBatches(t *testing.T) {
-	a := &Activations{DModel: 1, Batch: Batch{In: [][]float32{{0, 1, 2, 3, 4, 5, 6}}, Out: [][]float32{{0, 10, 20, 30, 40, 50, 60}}}}
-	take := func(seq iter.Seq2[Batch, error], n int) (list []float32) {
-		for b, err := range seq {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if b.Out[0][0] != 10*b.In[0][0] {
-				t.Fatal("inputs and outputs come apart")
-			}
-			list = append(list, b.In[0]...)
-			if n--; n == 0 {
-				return list
-			}
-		}
-		return list
-	}
-	all := take(a.Batches(2, 9, 0), 8)
-	for epoch := range 2 {
-		e := slices.Clone(all[epoch*6 : epoch*6+6])
-		slices.Sort(e)
-		if len(slices.Compact(e)) != 6 {
-			t.Errorf("epoch %d repeats tokens: %v", epoch, all)
-		}
-	}
-	for skip := range 5 {
-		if got := take(a.Batches(2, 9, skip), 3); !slices.Equal(got, all[2*skip:2*skip+6]) {
-			t.Errorf("skipping %d gives %v, drawing gives %v", skip, got, all)
-		}
-	}
-	var c Activations
-	c.DModel = 1
-	for _, part := range []*Activations{a, a} {
-		if err := c.Append(part.Batch); err != nil {
-			t.Fatal(err)
-		}
-	}
-	first, rest := c.Split(5)
-	if c.Len() != 14 || first.Len() != 5 || rest.Len() != 9 || rest.In[0][0] != 5 {
-		t.Errorf("append and split: %d, %d, %d", c.Len(), first.Len(), rest.Len())
-	}
-}
-
 // On data with known sparse causes a small run must reconstruct, stay sparse and
 // use its cross-layer decoders: the per-layer transcoder cannot.
 func TestTrainingRegression(t *testing.T) {
@@ -392,6 +327,7 @@ func TestTrainingRegression(t *testing.T) {
 
 // One step of training gives the same numbers on XLA as on the Go backend.
 func TestStepOnXLA(t *testing.T) {
+	testenv.Slow(t) // XLA compiles each step for seconds
 	xla, reference := testbackend.Open(t, "xla:cpu"), goBackend(t)
 	data := synthetic(2, 12, 30, 3, 2000, 5)
 	for _, activation := range []string{ActJumpReLU, ActBatchTopK, ActTopK} {
