@@ -231,14 +231,28 @@ func rewrite(t *testing.T, path, name string, v []float32) {
 	}
 }
 
-func TestSaveKeepsForeignFolder(t *testing.T) {
+// TestSaveOverAnother saves into a folder with foreign files and a deeper
+// transcoder: the files stay, the old layers go.
+func TestSaveOverAnother(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "thesis.tex"), []byte("years of work"), 0o644); err != nil {
+	thesis := filepath.Join(dir, "thesis.tex")
+	if err := os.WriteFile(thesis, []byte("years of work"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	err := randomTranscoder(t, configs()["relu"], 1).Save(dir)
-	if err == nil || !strings.Contains(err.Error(), "thesis.tex") {
-		t.Fatalf("error %v", err)
+	deep := configs()["relu"]
+	deep.Layers += 2
+	if err := randomTranscoder(t, deep, 1).Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := randomTranscoder(t, configs()["relu"], 1).Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(dir)
+	if err != nil || got.Layers != configs()["relu"].Layers {
+		t.Errorf("loaded %+v, %v", got, err)
+	}
+	if text, err := os.ReadFile(thesis); err != nil || string(text) != "years of work" {
+		t.Errorf("the foreign file is now %q, %v", text, err)
 	}
 }
 
