@@ -15,6 +15,7 @@ import (
 // without XLA, large enough to show features and a graph.
 const (
 	practiceSteps    = 300
+	practiceBatch    = 1024
 	practiceFeatures = 256
 	practiceTop      = 5 // features of each layer that are drawn
 	practiceTokens   = 20
@@ -32,6 +33,7 @@ type practice struct {
 	prompts list
 	top     int
 
+	model   wire.ModelInfo
 	texts   []string // nil for the world
 	tokens  int      // in all texts
 	trained wire.TrainResponse
@@ -54,7 +56,7 @@ func practiceVerb(f *flag.FlagSet) func(c *call) error {
 	f.IntVar(&p.req.K, "k", 0, "active features per layer and token, for topk and batchtopk (default: what the engine takes)")
 	f.IntVar(&p.req.Steps, "steps", practiceSteps, "training steps")
 	f.Float64Var(&p.epochs, "epochs", 0, "training steps as passes over the texts, instead of -steps")
-	f.IntVar(&p.req.Batch, "batch", d.Batch, "tokens a step")
+	f.IntVar(&p.req.Batch, "batch", practiceBatch, "tokens a step")
 	f.Float64Var(&p.req.LR, "lr", d.LR, "peak learning rate")
 	f.Float64Var(&p.req.Lambda, "lambda", d.Lambda, "weight of the sparsity penalty")
 	f.Uint64Var(&p.req.Seed, "seed", d.Seed, "of samples, weights and generation; not 0")
@@ -69,9 +71,11 @@ func practiceVerb(f *flag.FlagSet) func(c *call) error {
 		if err := p.check(f, t); err != nil {
 			return err
 		}
-		if _, err := c.open(p.set, false); err != nil {
+		info, err := c.open(p.set, false)
+		if err != nil {
 			return err
 		}
+		p.model = info
 		c.saved = fmt.Sprintf("what is finished is in %s", p.out)
 		return p.run()
 	}

@@ -47,7 +47,7 @@ func (p *practice) compareModels() error {
 		}
 		p.compare = append(p.compare, x)
 		curves = append(curves, viz.Series{Name: shorten(f.prompt, 24), Y: x.klByPos})
-		sections = append(sections, viz.Section{Title: f.prompt, Output: viz.Diff("Continued with the same seed",
+		sections = append(sections, viz.Section{Title: strings.TrimSpace(f.prompt), Output: viz.Diff("Continued with the same seed",
 			viz.Generation{Name: "original", Tokens: x.original.Tokens}, viz.Generation{Name: "replacement", Tokens: x.replaced.Tokens})})
 	}
 	if err := p.writeJSON("model_comparison.json", p.compare); err != nil {
@@ -81,11 +81,7 @@ func (p *practice) compareOne(text string) (comparison, error) {
 		return x, err
 	}
 	x.measure(a, b)
-	info, err := p.c.service().Open(p.c.ctx, wire.OpenRequest{Setup: p.set}, nil)
-	if err != nil {
-		return x, err
-	}
-	n := min(practiceTokens, info.Context-len(a))
+	n := min(practiceTokens, p.model.Context-len(a))
 	if n < 1 {
 		return x, nil
 	}
@@ -216,8 +212,9 @@ func (p *practice) writeIndex() error {
 			{"loss with mean MLP outputs", number(e.CEMean)}, {"same likeliest token", number(e.Top1)}})},
 	}
 	for _, f := range p.figures {
-		sections = append(sections, viz.Section{Title: "Features of “" + f.prompt + "”", Output: f.activations},
-			viz.Section{Title: "Attribution graph of “" + f.prompt + "”", Output: f.graph})
+		prompt := strings.TrimSpace(f.prompt)
+		sections = append(sections, viz.Section{Title: "Features of “" + prompt + "”", Output: f.activations},
+			viz.Section{Title: "Attribution graph of “" + prompt + "”", Output: f.graph})
 	}
 	sections = append(sections, viz.Section{Title: "Replacement model against the original", Output: p.comparisonTable()},
 		viz.Section{Title: "Files", Output: p.fileList()})

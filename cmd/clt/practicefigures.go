@@ -7,6 +7,7 @@ import (
 	"math"
 	"regexp"
 	"sort"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -105,11 +106,7 @@ func (p *practice) params() []param {
 	if p.texts != nil {
 		samples = len(p.texts)
 	}
-	device := p.set.Backend
-	if info, err := p.c.service().Open(p.c.ctx, wire.OpenRequest{Setup: p.set}, nil); err == nil {
-		device = info.Backend
-	}
-	list := []param{{"model_name", p.set.Model}, {"num_features", p.req.Features}, {"device", device}, {"batch_size", p.req.Batch}}
+	list := []param{{"model_name", p.model.Name}, {"num_features", p.req.Features}, {"device", p.model.Backend}, {"batch_size", p.req.Batch}}
 	if p.tokens > 0 {
 		list = append(list, param{"num_epochs", math.Round(100*float64(p.req.Steps*p.req.Batch)/float64(p.tokens)) / 100})
 	}
@@ -165,7 +162,7 @@ func (p *practice) drawFigures() error {
 			return err
 		}
 		f.activations = activationFigure(enc, p.top)
-		if err := p.writePage(fmt.Sprintf("feature_activations_%d.html", i+1), "Feature activations", viz.Section{Title: text, Output: f.activations}); err != nil {
+		if err := p.writePage(fmt.Sprintf("feature_activations_%d.html", i+1), "Feature activations", viz.Section{Title: strings.TrimSpace(text), Output: f.activations}); err != nil {
 			return err
 		}
 		if f.graph, err = p.drawGraph(i+1, text); err != nil {
