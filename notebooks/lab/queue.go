@@ -7,10 +7,10 @@ import (
 )
 
 // The kernel does not drop the cells that wait when one before them fails: Run All would go on. So a failure leaves a mark,
-// and a cell whose source the kernel wrote within queueWindow after it was waiting at the time: no person is that fast. With
+// and a cell whose source the kernel wrote within queueWindow after it was waiting at the time: few people are that fast (20 ms is usual, more on a busy machine). With
 // CLT_KEEP_GOING set, as for runners that stop by themselves, nothing is skipped.
 const (
-	queueWindow = 250 * time.Millisecond
+	queueWindow = time.Second
 	failedMark  = "clt-failed"
 	cellSource  = "main.go" // GoNB writes it when a cell's turn comes
 )
