@@ -7,8 +7,9 @@ import (
 )
 
 // The kernel does not drop the cells that wait when one before them fails: Run All would go on. So a failure leaves a mark,
-// and a cell whose source the kernel wrote within queueWindow after it was waiting at the time: few people are that fast (20 ms is usual, more on a busy machine). With
-// CLT_KEEP_GOING set, as for runners that stop by themselves, nothing is skipped.
+// and a cell whose source the kernel wrote within queueWindow after it was waiting at the time: 20 ms is usual, more on a
+// busy machine, and few people are that fast. With CLT_KEEP_GOING set, as for runners that stop by themselves, nothing is
+// skipped.
 const (
 	queueWindow = time.Second
 	failedMark  = "clt-failed"
