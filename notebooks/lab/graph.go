@@ -2,7 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -59,27 +58,6 @@ func (g *Graph) Label(id attribution.ID, text string) *Graph {
 	return &p
 }
 
-// At lists the graph's features at a token, which must occur in the prompt: the
-// last place where it does.
-func (g *Graph) At(token string) []attribution.ID {
-	pos := -1
-	for i, t := range g.Tokens {
-		if t == token {
-			pos = i
-		}
-	}
-	if pos < 0 {
-		fail("graph", fmt.Errorf("lab: the prompt has no token %q; its tokens are %q", token, g.Tokens))
-	}
-	var ids []attribution.ID
-	for _, n := range g.Nodes {
-		if n.Kind == attribution.Feature && n.Pos == pos {
-			ids = append(ids, n.ID)
-		}
-	}
-	return ids
-}
-
 // Scale makes edits that multiply the features of a group, for Session.Intervene:
 // factor 0 takes them out, -1 turns them round (the paper's suppression).
 func Scale(group []attribution.ID, factor float64) []string {
@@ -90,30 +68,6 @@ func Scale(group []attribution.ID, factor float64) []string {
 		}
 	}
 	return edits
-}
-
-// Strongest keeps the n features of the group with the largest influence on the
-// targets.
-func (g *Graph) Strongest(group []attribution.ID, n int) []attribution.ID {
-	influence, err := g.Influence()
-	if err != nil {
-		fail("graph", err)
-	}
-	best := append([]attribution.ID{}, group...)
-	value := func(id attribution.ID) float64 {
-		if i := g.Find(id); i >= 0 {
-			return influence[i]
-		}
-		return math.Inf(-1)
-	}
-	for i := range best {
-		for j := i + 1; j < len(best); j++ {
-			if value(best[j]) > value(best[i]) {
-				best[i], best[j] = best[j], best[i]
-			}
-		}
-	}
-	return best[:min(n, len(best))]
 }
 
 // Proven ends the cell unless every row of the whole graph adds up to its target's
