@@ -47,7 +47,7 @@ reports: ## a self-contained page for each notebook, in out
 trust: ## mark all notebooks as trusted, so that JupyterLab shows the interactive pictures
 	@source scripts/env.sh && "$$venv/bin/jupyter-trust" $(NOTEBOOKS)
 
-golden: ## write the golden files of the tests again; read the diff
+golden: ## parity with the reference outputs, when they lie beside the clone
 	@scripts/golden.sh
 
 bench: build ## time everything

@@ -15,8 +15,8 @@ for _key, _sub in (("CONFIG", "config"), ("DATA", "data"), ("RUNTIME", "runtime"
 os.environ.setdefault("CLT_NO_GOPLS", "1")  # completion is not under test; it costs 300 MB a kernel
 os.environ.setdefault("CLT_KEEP_GOING", "1")  # these tests send a cell when the one before has answered
 
-# Times are checked against the budgets times this factor: shared machines are slow now and then.
-TIME_FACTOR = float(os.environ.get("CLT_TIME_FACTOR", "2"))
+# Budgets are printed with what was measured; a test fails only beyond this factor, for machines are busy now and then.
+TIME_FACTOR = float(os.environ.get("CLT_TIME_FACTOR", "5"))
 
 
 class Kernel:
