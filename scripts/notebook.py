@@ -176,6 +176,7 @@ def main():
     os.environ["CLT_KEEP_GOING"] = "1"  # nbclient stops at a failing cell by itself
     for key, sub in (("CONFIG", "config"), ("DATA", "data"), ("RUNTIME", "runtime")):
         os.environ.setdefault(f"JUPYTER_{key}_DIR", str(ROOT / ".venv" / "clt" / "jupyter" / sub))
+    os.environ.setdefault("IPYTHONDIR", str(ROOT / ".venv" / "clt" / "jupyter" / "ipython"))
     os.environ["CLT_NO_TIMES"] = "1" if getattr(args, "in_place", False) else os.environ.get("CLT_NO_TIMES", "")
     args.command(args)
 

@@ -12,6 +12,7 @@ LAB = "github.com/etredal/cross-layer-transcoder/notebooks/lab"
 
 for _key, _sub in (("CONFIG", "config"), ("DATA", "data"), ("RUNTIME", "runtime")):
     os.environ.setdefault(f"JUPYTER_{_key}_DIR", str(ROOT / ".venv" / "clt" / "jupyter" / _sub))
+os.environ.setdefault("IPYTHONDIR", str(ROOT / ".venv" / "clt" / "jupyter" / "ipython"))
 os.environ.setdefault("CLT_NO_GOPLS", "1")  # completion is not under test; it costs 300 MB a kernel
 os.environ.setdefault("CLT_KEEP_GOING", "1")  # these tests send a cell when the one before has answered
 

@@ -189,8 +189,7 @@ def test_quickstart_is_readable_untrusted(lab, page, folder):
 
 
 def write_report(path, target):
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "notebook.py", "report", "-o", target, path], capture_output=True, text=True,
-                          env={**os.environ, "IPYTHONDIR": str(ROOT / ".venv" / "clt" / "jupyter" / "ipython")})
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "notebook.py", "report", "-o", target, path], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return pathlib.Path(target)
 

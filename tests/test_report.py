@@ -1,6 +1,5 @@
 """Reports and the notebook runner, without a browser."""
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,8 +13,7 @@ import page as template  # noqa: E402
 
 
 def tool(*args):
-    return subprocess.run([sys.executable, ROOT / "scripts" / "notebook.py", *map(str, args)], capture_output=True, text=True,
-                          env={**os.environ, "IPYTHONDIR": str(ROOT / ".venv" / "clt" / "jupyter" / "ipython")})
+    return subprocess.run([sys.executable, ROOT / "scripts" / "notebook.py", *map(str, args)], capture_output=True, text=True)
 
 
 def make(path, *cells):
