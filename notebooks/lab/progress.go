@@ -35,6 +35,7 @@ type bar struct {
 	phaseBegin time.Time
 	phaseFrom  int // steps done when the phase was first seen
 	latest     wire.Progress
+	most       int // steps of the longest phase
 }
 
 func newBar(verb string) *bar {
@@ -57,6 +58,7 @@ func (b *bar) update(p wire.Progress) {
 		b.phase, b.phaseBegin, b.phaseFrom = p.Phase, t, p.Done
 	}
 	b.latest = p
+	b.most = max(b.most, p.Done)
 	if t.Sub(b.begin) < barDelay || (b.shown && t.Sub(b.drawn) < barGap) {
 		return
 	}
@@ -87,8 +89,7 @@ func (b *bar) text(t time.Time) string {
 }
 
 func (b *bar) last(err error) string {
-	p := b.latest
-	first := fmt.Sprintf("%s: %d steps", b.verb, p.Done)
+	first := fmt.Sprintf("%s: %d steps", b.verb, b.most)
 	if err != nil {
 		first = fmt.Sprintf("%s: stopped at %s", b.verb, b.steps())
 	}
