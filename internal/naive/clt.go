@@ -66,7 +66,8 @@ func (c *CLT) activate(layer int, pre []float64) []float64 {
 }
 
 // Decode gives, by layer, the estimate [T, d] of the MLP output from activations
-// by layer [T, F] and, for a skip, what the layers read [T, d].
+// by layer [T, F] and, for a skip, what the layers read [T, d]; nil reads leave
+// the skip out.
 func (c *CLT) Decode(act, reads [][]float64) [][]float64 {
 	out := make([][]float64, c.Layers)
 	for l := range out {
@@ -88,7 +89,7 @@ func (c *CLT) decode(layer int, act, reads [][]float64) []float64 {
 				}
 			}
 		}
-		if c.WSkip != nil {
+		if c.WSkip != nil && reads != nil {
 			addTo(row, c.skip(layer, reads[layer][t*d:][:d]), 1)
 		}
 	}
