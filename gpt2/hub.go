@@ -65,7 +65,7 @@ func Fetch(ctx context.Context, cfg FetchConfig, report func(FetchProgress)) (Fe
 	if report == nil {
 		report = func(FetchProgress) {}
 	}
-	if err := cfg.check(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return Fetched{}, err
 	}
 	f := &fetcher{cfg: cfg, report: report, client: fetchClient(cfg.Stall)}
@@ -79,7 +79,8 @@ func Fetch(ctx context.Context, cfg FetchConfig, report func(FetchProgress)) (Fe
 	return got, nil
 }
 
-func (c FetchConfig) check() error {
+// Validate names what cannot be.
+func (c FetchConfig) Validate() error {
 	switch {
 	case !hubName(c.Name):
 		return fmt.Errorf("gpt2: fetch: %q is not the name of a model; give one as in gpt2 or owner/name", c.Name)

@@ -40,6 +40,7 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"doctor", "", "what this machine has, and how to get what is missing", doctorVerb},
+		{"fetch", "NAME", "download a model or a transcoder from the hub, checked", fetchVerb},
 		{"tokenize", "TEXT...", "text to token ids and back", tokenizeVerb},
 		{"run", "", "run the model on a prompt; save activations", runVerb},
 		{"generate", "", "continue a prompt, also under edits or with the replacement model", generateVerb},
