@@ -35,8 +35,8 @@ class Kernel:
     def send(self, code):
         return self.client.execute(code)
 
-    def wait(self, message, timeout=180):
-        """The outputs of a cell as (type, text) pairs, and its status."""
+    def wait(self, message, timeout=180, until=None):
+        """The outputs of a cell as (type, text, ...), and its status; with until, only up to the output it accepts."""
         outputs, end = [], time.monotonic() + timeout
         while time.monotonic() < end:
             try:
@@ -54,6 +54,8 @@ class Kernel:
                 outputs.append((kind, content["data"].get("text/plain", ""), content["data"], content["metadata"]))
             elif kind == "error":
                 outputs.append(("error", content["evalue"]))
+            if until and outputs and until(outputs[-1]):
+                return outputs, None
         raise AssertionError(f"the cell did not end in {timeout} s; so far: {outputs}")
 
     def _status(self, message):
@@ -74,6 +76,11 @@ class Kernel:
     def close(self):
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=False)
+
+
+def draws_bar(output):
+    """Is this output a running progress bar?"""
+    return output[0] in ("display_data", "update_display_data") and "<progress" in output[2].get("text/html", "")
 
 
 def lab_cell(body):

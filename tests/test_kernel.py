@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, TIME_FACTOR, alive, gone_after, lab_cell
+from conftest import ROOT, TIME_FACTOR, alive, draws_bar, gone_after, lab_cell
 
 ENGINE = "s := lab.Open()\nst := s.State()\nfmt.Println(st.PID, s.SelfTest(3, 1))"
 linux = pytest.mark.skipif(not pathlib.Path("/proc/self").exists(), reason="needs /proc")
@@ -67,6 +67,7 @@ def test_stop_button_cancels_the_call_and_keeps_the_engine(kernel):
     k = kernel()
     pid, _ = numbers(k.cell(lab_cell(ENGINE)))
     message = k.send(lab_cell("lab.Open().SelfTest(3000, 10)"))
+    k.wait(message, until=draws_bar)
     time.sleep(3)
     begin = time.monotonic()
     k.manager.interrupt_kernel()
@@ -76,10 +77,10 @@ def test_stop_button_cancels_the_call_and_keeps_the_engine(kernel):
     assert took < 2 * TIME_FACTOR
     texts = [o[1] for o in outputs]
     assert any("was interrupted" in t for t in texts), texts
-    drawn = [o for o in outputs if o[0] in ("display_data", "update_display_data") and "<progress" in str(o[2])]
-    assert 4 <= len(drawn) <= 4 * 3 + 3, f"{len(drawn)} drawings of the bar in about 3 s"
+    drawn = [o for o in outputs if draws_bar(o)]
+    assert 4 <= len(drawn) <= 4 * (3 + took) + 3, f"{len(drawn)} drawings of the bar in {3 + took:.1f} s"
     pid2, steps = numbers(k.cell(lab_cell(ENGINE)))
-    assert pid2 == pid and 50 < steps < 1000
+    assert pid2 == pid and 50 < steps < 2900
 
 
 @linux
@@ -87,7 +88,7 @@ def test_killed_engine_is_said_in_one_line_and_replaced(kernel):
     k = kernel()
     pid, _ = numbers(k.cell(lab_cell(ENGINE)))
     message = k.send(lab_cell("lab.Open().SelfTest(3000, 10)"))
-    time.sleep(2)
+    k.wait(message, until=draws_bar)
     os.kill(pid, signal.SIGKILL)
     outputs, status = k.wait(message)
     assert status == "error"
