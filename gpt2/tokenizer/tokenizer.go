@@ -102,7 +102,7 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 		return []int32{}
 	}
 	e := t.encoder()
-	ids := make([]int32, 0, len(text)/4+8)
+	ids := make([]int32, 0, len(text)/3+8) // English has 3 to 5 bytes a token
 	from := 0
 	if special {
 		for c := newCutter(text, t.specials); ; {
