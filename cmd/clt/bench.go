@@ -42,6 +42,7 @@ func benchVerb(f *flag.FlagSet) func(c *call) error {
 	f.IntVar(&cfg.Features, "features", cfg.Features, "features per layer of the transcoder")
 	f.IntVar(&cfg.Batch, "batch", cfg.Batch, "tokens of a training step")
 	f.IntVar(&cfg.Reps, "reps", cfg.Reps, "calls after the first")
+	f.StringVar(&cfg.Text, "text", "", "`file` with English for the tokenizer suite (default: made-up English)")
 	asJSON := f.Bool("json", false, "one JSON object a line")
 	return func(c *call) error {
 		suites := c.args
@@ -112,6 +113,14 @@ func sizesText(r bench.Row) string {
 	return strings.Join(words, " ")
 }
 
+// orNone leaves out what a suite does not have.
+func orNone(format string, v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, v)
+}
+
 func benchTable(name string, rows []bench.Row) string {
 	if len(rows) == 0 {
 		return ""
@@ -120,7 +129,7 @@ func benchTable(name string, rows []bench.Row) string {
 	for _, s := range rows[0].Sizes {
 		head = append(head, s.Name)
 	}
-	head = append(head, "first ms", "min ms", "median ms", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB")
+	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB")
 	var cells [][]string
 	for _, r := range rows {
 		var row []string
@@ -128,7 +137,8 @@ func benchTable(name string, rows []bench.Row) string {
 			row = append(row, strconv.Itoa(s.Value))
 		}
 		ms := func(s float64) string { return fmt.Sprintf("%.1f", 1e3*s) }
-		row = append(row, ms(r.Times.First.Seconds()), ms(r.Times.Min.Seconds()), ms(r.Times.Median.Seconds()), fmt.Sprintf("%.3g", r.GFLOP),
+		row = append(row, ms(r.Times.First.Seconds()), ms(r.Times.Min.Seconds()), ms(r.Times.Median.Seconds()),
+			orNone("%.0f", r.TokensPerSecond()), orNone("%.1f", r.MBPerSecond()), fmt.Sprintf("%.3g", r.GFLOP),
 			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB))
 		cells = append(cells, row)
 	}

@@ -16,7 +16,7 @@ func gpt2Suite(ctx context.Context, r *runner) error {
 		ids := someTokens(n, r.shape.DVocab)
 		err := r.measure(ctx, func(row *Row) (err error) {
 			row.Sizes = []Size{{"tokens", n}, {"layers", r.shape.Layers}, {"d_model", r.shape.DModel}, {"d_vocab", r.shape.DVocab}}
-			row.GFLOP = forwardGFLOP(r.shape, n)
+			row.Tokens, row.GFLOP = n, forwardGFLOP(r.shape, n)
 			row.Times, err = timed(ctx, r.cfg.Reps, func() error {
 				_, err := m.RunWithCache(ids)
 				return err

@@ -25,7 +25,14 @@ type Row struct {
 	GFLOP   float64 // per call
 	GEMM    float64 // GFLOP/s of a matrix product, measured around this row
 	Tokens  int     // per call; 0 where there are none
+	Bytes   int     // of text, per call; 0 where there is none
 }
+
+// TokensPerSecond is that of the fastest call.
+func (r Row) TokensPerSecond() float64 { return float64(r.Tokens) / r.Times.Min.Seconds() }
+
+// MBPerSecond is the text that the fastest call took in, in units of 10^6 bytes.
+func (r Row) MBPerSecond() float64 { return float64(r.Bytes) / 1e6 / r.Times.Min.Seconds() }
 
 // GFLOPS is the speed of the fastest call.
 func (r Row) GFLOPS() float64 { return r.GFLOP / r.Times.Min.Seconds() }
@@ -63,6 +70,12 @@ func (r Row) MarshalJSON() ([]byte, error) {
 		if err == nil {
 			err = member(m.name, m.v)
 		}
+	}
+	if r.Tokens > 0 && err == nil {
+		err = member("tokens_per_s", round(r.TokensPerSecond()))
+	}
+	if r.Bytes > 0 && err == nil {
+		err = member("mb_per_s", round(r.MBPerSecond()))
 	}
 	b.WriteByte('}')
 	return b.Bytes(), err

@@ -18,6 +18,7 @@ type Config struct {
 	Features int    // per layer of the transcoder
 	Batch    int    // tokens of a training step; targets of an attribution sweep
 	Reps     int    // calls after the first
+	Text     string // file with English for the tokenizer; "" for made-up English
 }
 
 // DefaultConfig is GPT-2 small at three lengths.
@@ -60,10 +61,13 @@ func (c Config) Validate() error {
 // suite measures and hands out rows.
 type suite func(ctx context.Context, r *runner) error
 
-var suites = map[string]suite{"gpt2": gpt2Suite, "train": trainSuite, "attribution": attributionSuite}
+var suites = map[string]suite{"gpt2": gpt2Suite, "hooks": hooksSuite, "generate": generateSuite, "tokenizer": tokenizerSuite,
+	"train": trainSuite, "attribution": attributionSuite}
 
 // Names lists the suites.
-func Names() []string { return []string{"gpt2", "train", "attribution"} }
+func Names() []string {
+	return []string{"gpt2", "hooks", "generate", "tokenizer", "train", "attribution"}
+}
 
 // Check refuses a suite that does not exist.
 func Check(name string) error {
