@@ -56,28 +56,35 @@ func (j tokenJob) stream(ctx context.Context, in io.Reader, out *bufio.Writer) e
 			return true
 		})
 	}()
-	for b := range order {
+	for {
 		select {
-		case <-b.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if _, err := out.Write(b.out); err != nil {
-			return err
-		}
-		if b.err != nil {
-			return b.err
-		}
-		if len(order) == 0 {
-			if err := out.Flush(); err != nil {
+		case b, ok := <-order:
+			if !ok {
+				return <-failed
+			}
+			if err := b.write(ctx, out, len(order) == 0); err != nil {
 				return err
 			}
+		case <-ctx.Done(): // also while the reader waits for input
+			return ctx.Err()
 		}
 	}
-	if ctx.Err() != nil {
+}
+
+// write waits for the answers and writes them; flush sends them on their way.
+func (b *batch) write(ctx context.Context, out *bufio.Writer, flush bool) error {
+	select {
+	case <-b.done:
+	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return <-failed
+	if _, err := out.Write(b.out); err != nil {
+		return err
+	}
+	if b.err != nil || !flush {
+		return b.err
+	}
+	return out.Flush()
 }
 
 // answer works through one batch; the first bad line ends it.
