@@ -31,10 +31,7 @@ test: ## every test
 	@scripts/test.sh
 
 pocket: build ## train the pocket model and its transcoders again, from their seeds
-	bin/clt train-lm -world -o out/pocket/model
-	bin/clt train -model out/pocket/model -world -activation jumprelu -o out/pocket/clt
-	bin/clt train -model out/pocket/model -world -activation batchtopk -o out/pocket/batchtopk
-	bin/clt train -model out/pocket/model -world -activation jumprelu -per-layer -o out/pocket/per-layer
+	@scripts/pocket.sh
 
 notebooks: ## execute all notebooks and save their outputs
 	@scripts/setup.sh demo
