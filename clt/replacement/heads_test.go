@@ -180,12 +180,11 @@ func checkWithout(t *testing.T, s *HeadSplit, layer, head int, row []float64) (c
 
 // withoutHead is the local model with one head's pattern at zero.
 func (l *Local) withoutHead(layer, head int) *Local {
-	cut := &Local{Model: l.Model, Tokens: l.Tokens, Logits: l.Logits, Active: l.Active, embed: l.embed, posEmb: l.posEmb,
-		pattern: slices.Clone(l.pattern), scale1: l.scale1, scale2: l.scale2, scaleF: l.scaleF, mlpOut: l.mlpOut, errors: l.errors,
-		pre: l.pre, act: l.act, skip: l.skip}
+	cut := l.copied()
 	p := gpt2.Array{Shape: l.pattern[layer].Shape, F64: slices.Clone(l.pattern[layer].F64)}
 	n := len(l.Tokens)
 	clear(p.F64[head*n*n : (head+1)*n*n])
+	cut.pattern = slices.Clone(l.pattern)
 	cut.pattern[layer] = p
 	return cut
 }

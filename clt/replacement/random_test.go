@@ -1,6 +1,8 @@
 package replacement
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -69,4 +71,30 @@ func graphOf(t *testing.T, l *Local, targets ...Target) *attribution.Graph {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// copied is the same local model, to be changed for a test.
+func (l *Local) copied() *Local {
+	return &Local{Model: l.Model, Tokens: l.Tokens, Logits: l.Logits, Active: l.Active, embed: l.embed, posEmb: l.posEmb,
+		pattern: l.pattern, scale1: l.scale1, scale2: l.scale2, scaleF: l.scaleF, mlpOut: l.mlpOut, errors: l.errors,
+		pre: l.pre, act: l.act, skip: l.skip}
+}
+
+// noise is an array of normal draws.
+func noise(r *rand.Rand, shape ...int) gpt2.Array {
+	a := gpt2.NewArray(shape, true)
+	for i := range a.F64 {
+		a.F64[i] = r.NormFloat64()
+	}
+	return a
+}
+
+func plus(a, b gpt2.Array) gpt2.Array {
+	return gpt2.Array{Shape: a.Shape, F64: addedTo(a.F64, b.F64)}
+}
+
+func addedTo(a, b []float64) []float64 {
+	c := slices.Clone(a)
+	addTo(c, b)
+	return c
 }
