@@ -33,11 +33,3 @@ func trainGraph(cfg Config, adam optim.Adam, vars []*model.Variable) func(*model
 		return []*Node{loss, norm}
 	}
 }
-
-// lossGraph returns the [graph] function of the loss per token of tokens [batch,
-// pos] under a program: [batch, pos-1].
-func lossGraph(cfg Config, p Program) func(*model.Scope, []*Node) *Node {
-	return func(scope *model.Scope, in []*Node) *Node {
-		return NextTokenLoss(Forward(scope, cfg, in[0], p.hook(positionsOf(in[0]), in[1:])), in[0])
-	}
-}
