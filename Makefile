@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb tutorials/*.ipynb)
 PYTHON := .venv/bin/python
 export GOEXPERIMENT ?= simd
 
-.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench setup-cuda clean clean-kernels
+.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench bench-peers setup-cuda clean clean-kernels
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -49,6 +49,9 @@ golden: ## parity with the reference outputs, when they lie beside the clone
 
 bench: build ## time everything
 	@bin/clt bench
+
+bench-peers: ## time clt beside transformers, transformer-lens, tiktoken, tokenizers (installs them into out, 2 GB; PEERS_FLAGS, TEXT)
+	@scripts/bench-peers.sh $(PEERS_FLAGS)
 
 setup-cuda: ## the CUDA plugin and its libraries (several GB)
 	@scripts/setup.sh lab cuda
