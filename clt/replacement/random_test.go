@@ -3,6 +3,7 @@ package replacement
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -22,11 +23,14 @@ type randomCase struct {
 	plain *naive.Local
 }
 
-// onRandom runs a test on a random model with every kind of transcoder. change, if
-// not nil, edits the weights first.
+// onRandom runs a test on a random model with every kind of transcoder, half of
+// them with -short. change, if not nil, edits the weights first.
 func onRandom(t *testing.T, change func(gpt2.Params, *clt.Transcoder), test func(t *testing.T, c randomCase)) {
 	cfg := toy.RandomConfig()
 	for name, kind := range toy.RandomKinds(cfg) {
+		if testing.Short() && strings.Contains(name, " other ") {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			params, x := toy.RandomModel(cfg, 3), toy.RandomCLT(kind, 4)
 			if change != nil {
