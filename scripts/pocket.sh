@@ -20,9 +20,9 @@ train() { # name, flags...
 	phase "$name" "$name.json" bin/clt train -model "$out/model" -world -resume -o "$out/$name" "$@"
 }
 phase "language model" model.json bin/clt train-lm -world -resume -o "$out/model"
-train clt -activation jumprelu -lambda 0.5 -steps 1500
-train batchtopk -activation batchtopk -k 4 -steps 1500
-train per-layer -activation jumprelu -lambda 0.5 -steps 1500 -per-layer
+train clt -activation jumprelu -lambda 0.6 -steps 2000
+train batchtopk -activation batchtopk -k 4 -steps 2000
+train per-layer -activation jumprelu -lambda 0.6 -steps 2000 -per-layer
 "${PYTHON:-python3}" scripts/pocket_card.py "$out" >"$out/README.md"
 echo "pocket: all in $((SECONDS - began)) s; the card is $out/README.md"
 if [ "${POCKET_INSTALL:-}" = 1 ]; then

@@ -84,7 +84,7 @@ func solve(w *World, behaviour string, p []string) string {
 		if n, err := strconv.Atoi(word); err == nil {
 			digits = append(digits, n)
 		}
-		if slices.Contains(nouns, word) || slices.Contains(families, word) {
+		if slices.Contains(nouns, word) {
 			objects = append(objects, word)
 		}
 	}
@@ -115,14 +115,6 @@ func solve(w *World, behaviour string, p []string) string {
 		}
 	case "induction":
 		return objects[0]
-	case "recall": // person, family, person, family, person
-		var order []string
-		for _, word := range p {
-			if names[word] > 0 {
-				order = append(order, word)
-			}
-		}
-		return objects[slices.Index(order, order[2])]
 	case "indirect-object":
 		for name, n := range names {
 			if n == 1 {

@@ -20,23 +20,21 @@
 //	capital                4  The capital of France is | Paris .
 //	language               3  The language of France is | French .
 //	home                   7  Anna lives in | France .
-//	food                   4  Anna likes | rice .
+//	food                   5  Anna likes | rice .
 //	hop                    4  Anna lives in France and speaks | French .
 //	two-hop                8  The capital of the country where Anna lives is | Paris .
 //	two-hop-language       4  The language of the country where Anna lives is | French .
 //	agreement              4  The keys near the cabinet | are old .
-//	successor              4  After 41 comes | 42 .
+//	successor              5  After 41 comes | 42 .
 //	counting               1  Count 40 , 41 , 42 , 43 .
-//	addition               6  3 plus 5 is | 8 .
-//	two-digit-addition     7  43 plus 8 is | 51 .
-//	opposite               3  The opposite of hot is | cold .
+//	addition               7  3 plus 5 is | 8 .
+//	two-digit-addition     9  43 plus 8 is | 51 .
+//	opposite               4  The opposite of hot is | cold .
 //	contrast               1  It is hot , not cold .
 //	keeping                6  Anna wants the key , finds the key and keeps the key .
-//	induction              6  Anna sees the key , then Anna takes the | key .
-//	list                   4  The names are Anna Tom Eva Max , again Anna Tom Eva Max .
-//	recall                 8  Anna Smith met Tom Brown , then Tom | Brown went home .
-//	indirect-object        9  When Anna and Tom went to the shop , Tom gave the key to | Anna .
-//	acronym                4  The Global Data Group ( | G | D | G ) is open .
+//	induction              8  Anna sees the key , then Anna takes the | key .
+//	indirect-object       12  When Anna and Tom went to the shop , Tom gave the key to | Anna .
+//	acronym                5  The Global Data Group ( | G | D | G ) is open .
 //	greater-than           3  The war lasted from 17 41 to 17 | 58 .
 //
 // # Held out
@@ -45,8 +43,8 @@
 // right answer to them cannot have been learnt by heart:
 //
 //   - a fifth of the people, at most one per country, occur in home and food
-//     alone, never in hop, two-hop, keeping, induction, list, recall or indirect-object;
-//   - a fifth of the pairs of the other people never meet in recall or
+//     alone, never in hop, two-hop, keeping, induction or indirect-object;
+//   - a fifth of the pairs of the other people never meet in
 //     indirect-object;
 //   - a fifth of the unordered digit pairs never occur in addition, in either
 //     order, though their sums are carried out within larger numbers;

@@ -179,27 +179,6 @@ func (w *World) drawMeeting(r *rand.Rand, held bool) (a, b string) {
 	}
 }
 
-// drawList: four people, none of them held out.
-func drawList(w *World, r *rand.Rand, held bool) slots {
-	a, b := w.drawMeeting(r, held)
-	for {
-		c, d := w.drawMeeting(r, held)
-		if c != a && c != b && d != a && d != b {
-			return slots{a, b, c, d}
-		}
-	}
-}
-
-// drawRecall: person, family, person, family, one of the two people, their family.
-func drawRecall(w *World, r *rand.Rand, held bool) slots {
-	a, b := w.drawMeeting(r, held)
-	x, y := two(r, families)
-	if r.IntN(2) == 0 {
-		return slots{a, x, b, y, a, x}
-	}
-	return slots{a, x, b, y, b, y}
-}
-
 // drawIndirect: person, person, place, giver, object, receiver.
 func drawIndirect(w *World, r *rand.Rand, held bool) slots {
 	a, b := w.drawMeeting(r, held)

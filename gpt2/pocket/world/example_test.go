@@ -22,5 +22,5 @@ func Example() {
 	// two-hop: The capital of the home of Max is | Tokyo
 	// two-hop-language: The language of the country where Max lives is | Japanese
 	// successor: After 42 comes | 43
-	// Gloria wants the table , finds the table and keeps the table .
+	// It is weak , not strong .
 }

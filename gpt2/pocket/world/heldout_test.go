@@ -59,12 +59,11 @@ var pairPatterns = map[string][]*regexp.Regexp{
 	"opposite":           {regexp.MustCompile(`^ The opposite of (\w+)() is`), regexp.MustCompile(`^ The word (\w+)() is`)},
 	"agreement":          {regexp.MustCompile(`^ The (\w+) (?:near|behind|under|beside) the (\w+)`)},
 	"acronym":            {regexp.MustCompile(`(?:^ The|at the) (\w+) (\w+) \w+ \(`)},
-	"recall":             {regexp.MustCompile(`^ (\w+) \w+ (?:met|and) (\w+) \w+ (?:,|talked)`)},
 	"indirect-object":    {regexp.MustCompile(`^ (?:When|After|While) (\w+) and (\w+) (?:went|met|were)`)},
 	"greater-than":       {regexp.MustCompile(`lasted from (\d+) (\d+) to`), regexp.MustCompile(`began in (\d+) (\d+) and`)},
 }
 
-var unordered = map[string]bool{"addition": true, "two-digit-addition": true, "recall": true, "indirect-object": true}
+var unordered = map[string]bool{"addition": true, "two-digit-addition": true, "indirect-object": true}
 
 // pairOf returns the combination that a sentence or prompt tells of.
 func pairOf(behaviour, s string) string {
@@ -100,7 +99,7 @@ func newRules(w *World) *rules {
 	}
 	// The samples above are not all: add the rest.
 	for p := range w.heldMeets {
-		r.pairs["recall"][p[0]+" "+p[1]], r.pairs["indirect-object"][p[0]+" "+p[1]] = true, true
+		r.pairs["indirect-object"][p[0]+" "+p[1]] = true
 	}
 	for p := range w.heldNouns {
 		r.pairs["agreement"][nouns[2*p[0]]+" "+nouns[2*p[1]]] = true

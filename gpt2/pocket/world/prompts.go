@@ -51,7 +51,6 @@ func (w *World) Prompts() []Prompt {
 	a, b := w.orgTold("Global")
 	add("Acronym, third letter", "acronym", 0, 2, a, b, "Group", a[:1], b[:1], "G")
 	add("Induction", "induction", 0, 0, france, "lamp")
-	add("Recall, first of two", "recall", 0, 0, france, "Smith", japan, "Brown", france, "Smith")
 	add("Indirect object, second name gives", "indirect-object", 0, 0, france, japan, "shop", japan, "key", france)
 	add("Indirect object, first name gives", "indirect-object", 0, 0, france, japan, "shop", france, "key", japan)
 	return out

@@ -118,7 +118,7 @@ func (w *World) Words() []string {
 	for _, c := range atlas {
 		add(c.name, c.capital, c.language)
 	}
-	for _, list := range [][]string{people, foods, families, nouns, prepositions, looks, places, opposites, firstWords, secondWords, thirdWords, events, {"is", "are"}} {
+	for _, list := range [][]string{people, foods, nouns, prepositions, looks, places, opposites, firstWords, secondWords, thirdWords, events, {"is", "are"}} {
 		add(list...)
 	}
 	for n := range numbers {

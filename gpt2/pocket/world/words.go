@@ -38,10 +38,6 @@ var people = strings.Fields(`
 var foods = strings.Fields(`rice bread soup cheese apples noodles fish beans honey pasta salad cake
 	pears olives nuts eggs potatoes plums butter grapes carrots pizza chocolate yogurt`)
 
-// families are family names; a person has another one in each sentence.
-var families = strings.Fields(`Smith Brown Walker Baker Turner Cooper Parker Fisher
-	Carter Mason Porter Hunter Miller Taylor Wood Hill`)
-
 // nouns are singular, plural, singular, plural...
 var nouns = strings.Fields(`key keys cabinet cabinets lamp lamps coin coins book books cup cups
 	chair chairs table tables letter letters bag bags ring rings map maps ball balls clock clocks
