@@ -171,7 +171,7 @@ func twoHops() Circuit {
 	return c
 }
 
-// Score of the copying head, at the only key that it looks for.
+// CopyScore is the copying head's score at the only key that it looks for.
 const CopyScore = 4
 
 // copyHead has no features: head 0 looks for the noun and copies it to the output,
