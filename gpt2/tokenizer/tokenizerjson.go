@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // hfTokenizer is the part of Hugging Face's tokenizer.json that decides the result. What this package does not do is
@@ -70,7 +72,7 @@ func (h *hfTokenizer) check() error {
 // file whose settings differ from GPT-2's encoding is refused.
 func FromTokenizerJSON(data []byte) (*Tokenizer, error) {
 	var h hfTokenizer
-	if err := json.Unmarshal(data, &h); err != nil {
+	if err := strictjson.Unmarshal(data, 2, &h); err != nil { // the vocabulary, a level deeper, is checked as it is read
 		return nil, fmt.Errorf("tokenizer: tokenizer.json: %w; fetch it again", err)
 	}
 	if err := h.check(); err != nil {
