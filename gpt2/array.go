@@ -207,3 +207,15 @@ func (a Array) Grow(n int, fill float64, axes ...int) Array {
 	}
 	return a
 }
+
+// row is the i-th entry of the first axis; it shares memory.
+func (a Array) row(i int) Array {
+	n := a.Len() / a.Shape[0]
+	r := Array{Shape: a.Shape[1:]}
+	if a.F64 != nil {
+		r.F64 = a.F64[i*n : (i+1)*n]
+	} else {
+		r.F32 = a.F32[i*n : (i+1)*n]
+	}
+	return r
+}

@@ -177,3 +177,38 @@ func posAxes(n HookName) []int {
 	}
 	return []int{0}
 }
+
+// RunEach is RunProgram on several prompts at once, of equal or unequal lengths:
+// they run as one batch, padded on the right, and each gets its own cache without
+// padding. Causal attention keeps the padding from being seen.
+func (m *Model) RunEach(p Program, prompts [][]int32, names ...HookName) ([]*Cache, error) {
+	if len(prompts) == 0 {
+		return nil, fmt.Errorf("gpt2: the batch has no prompts")
+	}
+	longest := 0
+	for i, tokens := range prompts {
+		if err := m.CheckTokens(tokens); err != nil {
+			return nil, fmt.Errorf("%w (prompt %d)", err, i)
+		}
+		longest = max(longest, len(tokens))
+	}
+	batch := make([][]int32, len(prompts))
+	for i, tokens := range prompts {
+		batch[i] = make([]int32, m.Bucket(longest))
+		copy(batch[i], tokens)
+	}
+	logits, hooks, err := m.RunBatch(p, batch, names...)
+	if err != nil {
+		return nil, err
+	}
+	caches := make([]*Cache, len(prompts))
+	for i, tokens := range prompts {
+		c := &Cache{Tokens: append([]int32{}, tokens...), Hooks: map[HookName]Array{}}
+		c.Logits = logits.row(i).cut(len(tokens), 0)
+		for name, a := range hooks {
+			c.Hooks[name] = a.row(i).cut(len(tokens), posAxes(name)...)
+		}
+		caches[i] = c
+	}
+	return caches, nil
+}
