@@ -3,6 +3,8 @@ package gpt2
 import (
 	"fmt"
 	"testing"
+
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // TestUnequalPromptsRunAsOneBatch compares every activation of a padded batch
@@ -10,6 +12,9 @@ import (
 func TestUnequalPromptsRunAsOneBatch(t *testing.T) {
 	for _, backend := range []string{"go", "xla:cpu"} {
 		t.Run(backend, func(t *testing.T) {
+			if backend != "go" {
+				testenv.Slow(t)
+			}
 			m := loadOn(t, backend, "testdata/tiny2", false)
 			prompts := [][]int32{{96, 3, 5, 7, 11}, {96}, {54, 23, 43, 4, 79, 94, 33, 1, 2}}
 			caches, err := m.RunEach(Program{}, prompts, "*attn.hook_pattern", "blocks.3.*")

@@ -12,6 +12,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/golden"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // goldenMeta is the part of a golden model's meta.json that tests read.
@@ -101,6 +102,9 @@ func checkParity(t *testing.T, root string) {
 		for _, name := range []string{"tiny1", "tiny2"} {
 			dir := filepath.Join(root, name)
 			t.Run(fmt.Sprintf("%s/double=%v/%s", tc.backend, tc.double, name), func(t *testing.T) {
+				if tc.backend != "go" {
+					testenv.Slow(t)
+				}
 				m := loadOn(t, tc.backend, dir, tc.double)
 				for _, p := range readMeta(t, dir).Prompts {
 					acts := filepath.Join(dir, "acts_"+p.Name+"_f64.safetensors")

@@ -14,6 +14,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/golden"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // loadSet joins the golden model with one golden transcoder.
@@ -162,6 +163,9 @@ func checkSets(t *testing.T, root, gpt2Dir string) {
 		for _, s := range sets {
 			dir := filepath.Dir(s)
 			t.Run(fmt.Sprintf("%s/double=%v/%s", tc.backend, tc.double, filepath.Base(dir)), func(t *testing.T) {
+				if tc.backend != "go" {
+					testenv.Slow(t)
+				}
 				m := loadSet(t, tc.backend, gpt2Dir, dir, tc.double)
 				for _, p := range []string{"p0", "p1"} {
 					path := filepath.Join(dir, p+"_graph_f64.safetensors")

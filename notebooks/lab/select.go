@@ -2,7 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"sort"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 )
@@ -35,34 +34,17 @@ func (g *Graph) At(token string) []attribution.ID {
 }
 
 // Reading lists the n features through which a token acts on the targets, the
-// strongest first: those with the largest positive part of their input from the
-// token itself, each weighted by its influence.
+// strongest first; see attribution.Graph.Readers.
 func (g *Graph) Reading(token string, n int) []attribution.ID {
 	pos := g.position(token)
-	influence, err := g.Influence()
+	source := g.Find(attribution.ID{Kind: attribution.Token, Pos: pos, Index: int(g.IDs[pos])})
+	nodes, err := g.Readers(source, n)
 	if err != nil {
 		fail("graph", err)
 	}
-	type scored struct {
-		id    attribution.ID
-		score float64
-	}
-	var list []scored
-	for t, node := range g.Nodes {
-		if node.Kind != attribution.Feature {
-			continue
-		}
-		for _, e := range g.Incoming(t) {
-			s := g.Nodes[e.Source]
-			if s.Kind == attribution.Token && s.Pos == pos && e.Weight > 0 {
-				list = append(list, scored{node.ID, e.Share * influence[t]})
-			}
-		}
-	}
-	sort.SliceStable(list, func(i, j int) bool { return list[i].score > list[j].score })
 	var ids []attribution.ID
-	for _, s := range list[:min(n, len(list))] {
-		ids = append(ids, s.id)
+	for _, i := range nodes {
+		ids = append(ids, g.Nodes[i].ID)
 	}
 	return ids
 }
