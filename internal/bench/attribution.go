@@ -46,7 +46,7 @@ func attributionSuite(ctx context.Context, r *runner) error {
 			targets := g.Count(attribution.Feature) + g.Count(attribution.Logit)
 			row.Sizes = []Size{{"tokens", n}, {"layers", r.shape.Layers}, {"d_model", r.shape.DModel}, {"features", r.cfg.Features},
 				{"batch", cfg.Batch}, {"active", g.Settings.Active}, {"targets", targets}, {"nodes", len(g.Nodes)}}
-			row.GFLOP = forwardGFLOP(r.shape, n) + sweepGFLOP(r.shape, n, targets)
+			row.GFLOP = forwardGFLOP(r.shape, n) + sweepGFLOP(r.shape, g)
 			return nil
 		})
 		if err != nil {
@@ -56,12 +56,24 @@ func attributionSuite(ctx context.Context, r *runner) error {
 	return nil
 }
 
-// sweepGFLOP counts carrying the targets' vectors back: output and value matrices,
-// the frozen pattern. The products with the sources, which depend on what is
-// active, are left out.
-func sweepGFLOP(c gpt2.Config, tokens, targets int) float64 {
-	n, d := float64(tokens), float64(c.DModel)
-	return float64(targets) * float64(c.Layers) * (4*n*d*d + 2*n*n*d) / 1e9
+// sweepGFLOP counts the work that a graph needs: each target's vector is carried
+// back through the attention of its layer and those below, at its position and
+// those before: output and value matrices, and the frozen pattern. The products
+// with the sources, which depend on what is active, are left out.
+func sweepGFLOP(c gpt2.Config, g *attribution.Graph) float64 {
+	d, sum := float64(c.DModel), 0.0
+	for _, n := range g.Nodes {
+		layers, positions := float64(n.Layer+1), float64(n.Pos+1)
+		switch n.Kind {
+		case attribution.Logit:
+			layers = float64(c.Layers)
+		case attribution.Feature:
+		default:
+			continue
+		}
+		sum += layers * positions * (4*d*d + 2*positions*d)
+	}
+	return sum / 1e9
 }
 
 // randomReplacement joins the model with a random transcoder whose thresholds let
