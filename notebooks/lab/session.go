@@ -163,13 +163,16 @@ func (s *Session) Stop() {
 		return // it was gone already
 	}
 	resp.Body.Close()
-	for range 200 {
-		if _, err := s.ask(context.Background()); err != nil {
+	for i := range 1000 {
+		_, err := s.ask(context.Background())
+		if err != nil && syscall.Kill(s.state.PID, 0) != nil { // the socket is closed before the process ends
 			return
+		}
+		if i == 200 {
+			_ = syscall.Kill(s.state.PID, syscall.SIGTERM)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	_ = syscall.Kill(s.state.PID, syscall.SIGTERM)
 }
 
 // SelfTest lets the engine count so many steps of so many milliseconds: it shows that progress, the stop button and the
