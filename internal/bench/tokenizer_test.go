@@ -9,6 +9,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
 	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // rows runs a suite on a tiny model.
@@ -41,6 +42,7 @@ func rows(t *testing.T, suite string, change func(*Config)) []map[string]any {
 }
 
 func TestTokenizerSuite(t *testing.T) {
+	testenv.Slow(t)
 	file := filepath.Join(t.TempDir(), "text.txt")
 	const unit = "It's a line of text, isn't it?\nAnd a second one, with 1234 in it.\n"
 	if err := os.WriteFile(file, []byte(unit), 0o644); err != nil {
@@ -92,6 +94,7 @@ func TestShortPieces(t *testing.T) {
 }
 
 func TestGenerateAndHooksSuites(t *testing.T) {
+	testenv.Slow(t)
 	if out := rows(t, "generate", nil); len(out) != 1 || out[0]["new"].(float64) < 10 || out[0]["tokens_per_s"].(float64) <= 0 || out[0]["gflop"].(float64) <= 0 {
 		t.Errorf("%v", out)
 	}
