@@ -72,7 +72,8 @@ const blockBytes = 512 << 20
 // model's activations as it goes: block after block is collected and its tokens
 // are drawn in an order that depends on the seed and the block. It starts after
 // the first skip batches. The same model, windows and seed give the same batches.
-func Stream(ctx context.Context, m *gpt2.Model, read gpt2.Site, windows gpt2.TokenSource, size int, seed uint64, skip int) iter.Seq2[Batch, error] {
+// report (which may be nil) gets the tokens of the block that is being collected.
+func Stream(ctx context.Context, m *gpt2.Model, read gpt2.Site, windows gpt2.TokenSource, size int, seed uint64, skip int, report func(done, total int)) iter.Seq2[Batch, error] {
 	perToken := 2 * m.Config.Layers * m.Config.DModel * 4
 	batches := max(1, min(64, blockBytes/max(1, perToken*size)))
 	return func(yield func(Batch, error) bool) {
@@ -83,7 +84,11 @@ func Stream(ctx context.Context, m *gpt2.Model, read gpt2.Site, windows gpt2.Tok
 		}
 		steps := (batches*size + perWindow - 1) / perWindow // steps of windows per block
 		for block := skip / batches; ; block++ {
-			a, _, err := Collect(ctx, m, read, windows, block*steps, batches*size, nil)
+			a, _, err := Collect(ctx, m, read, windows, block*steps, batches*size, func(done int) {
+				if report != nil {
+					report(min(done, batches*size), batches*size)
+				}
+			})
 			if err != nil {
 				yield(Batch{}, err)
 				return

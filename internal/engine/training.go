@@ -192,7 +192,9 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 		return out, err
 	}
 	defer log.Close()
-	data := clt.Stream(ctx, m, cfg.Read, windows.train, tc.Batch, tc.Seed, done)
+	data := clt.Stream(ctx, m, cfg.Read, windows.train, tc.Batch, tc.Seed, done, func(n, total int) {
+		tell(report, wire.Progress{Phase: "collect", Done: n, Total: total})
+	})
 	result, err := clt.Train(ctx, m.Backend, cfg, data, tc, func(p clt.Progress) {
 		log.write(p)
 		tell(report, wire.Progress{Phase: "train", Done: p.Step, Total: p.Steps, Values: map[string]float64{
