@@ -176,7 +176,9 @@ func TestEngine(t *testing.T) {
 	socket := filepath.Join(dir, "e.sock")
 	done := make(chan int, 1)
 	var stderr bytes.Buffer
-	go func() { done <- run(ctx, []string{"engine", "-socket", socket}, strings.NewReader(""), os.Stderr, &stderr) }()
+	go func() {
+		done <- run(ctx, []string{"engine", "-socket", socket}, strings.NewReader(""), os.Stderr, &stderr)
+	}()
 	if names := engineVerbs(t, socket); !strings.Contains(names, "attribute") || !strings.Contains(names, "doctor") {
 		t.Errorf("verbs %s", names)
 	}

@@ -47,7 +47,7 @@ func trainLMVerb(f *flag.FlagSet) func(c *call) error {
 		c.saved = fmt.Sprintf("what was learnt is kept in %s; clt train-lm with the same flags and -resume goes on", req.Out)
 		res, err := c.service().TrainLM(c.ctx, req, c.progress())
 		if err != nil {
-			return err
+			return c.unfinished(err)
 		}
 		c.remark("wrote %s", req.Out)
 		if *asJSON {
@@ -59,6 +59,14 @@ func trainLMVerb(f *flag.FlagSet) func(c *call) error {
 		}
 		return nil
 	}
+}
+
+// unfinished keeps the promise of a resumable run only if there is one.
+func (c *call) unfinished(err error) error {
+	if !strings.Contains(err.Error(), "-resume") {
+		c.saved = ""
+	}
+	return err
 }
 
 // accuracyTable shows what the model can do; a dash where nothing is held out.
@@ -130,7 +138,7 @@ func trainVerb(f *flag.FlagSet) func(c *call) error {
 		c.saved = fmt.Sprintf("what was learnt is kept in %s; clt train with the same flags and -resume goes on", req.Out)
 		res, err := c.service().Train(c.ctx, req, c.progress())
 		if err != nil {
-			return err
+			return c.unfinished(err)
 		}
 		c.remark("wrote %s", req.Out)
 		if *asJSON {
