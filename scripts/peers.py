@@ -32,7 +32,7 @@ def arguments():
     p.add_argument("--text", help="English; repeated to 5 MiB")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--reps", type=int, default=5, help="calls of each side in a round, the best of which counts")
-    p.add_argument("--only", default="tokenizer,forward,hooks,generate,memory")
+    p.add_argument("--only", default="checkpoint,tokenizer,forward,hooks,generate,memory")
     p.add_argument("--backends", default="go,xla:cpu")
     p.add_argument("--tokens", default=",".join(map(str, SIZES)))
     p.add_argument("--json", help="file for all numbers")
@@ -244,6 +244,27 @@ def bench_memory(args, clt, table):
             table.add("memory", 64, backend, "transformers", row["peak_rss_mb"], float(r.stdout))
 
 
+def check_checkpoint(args, clt, table):
+    """What clt writes must be the same model, and the same tokenizer, for transformers."""
+    import torch
+    import transformers
+    from safetensors.torch import load_file
+
+    folder, ids = os.path.join("out", "peers-lm"), [1, 5, 9, 200, 30, 7]
+    text = "The capital of France is\n\n  Paris.<|endoftext|>"
+    run = lambda *a, **k: subprocess.run([args.clt, *a], check=True, capture_output=True, text=True, **k).stdout
+    run("train-lm", "-world", "-steps", "20", "-backend", "go", "-o", folder)
+    run("run", "-backend", "go", "-model", folder, "-ids", ",".join(map(str, ids)), "-o", folder + ".safetensors", "-hooks", "all")
+    with torch.inference_mode():
+        model = transformers.GPT2LMHeadModel.from_pretrained(folder).eval()
+        error = (model(torch.tensor([ids])).logits[0] - load_file(folder + ".safetensors")["logits"]).abs().max().item()
+    ours = json.loads(run("tokenize", "-model", folder, "-jsonl", input=json.dumps({"text": text, "allow_special": True})))["ids"]
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)(text).input_ids
+    print(f"checkpoint of clt in transformers: logits differ by {error:.1e} at most; tokens {'equal' if ours == theirs else 'DIFFER'}")
+    if error > 1e-4 or ours != theirs:
+        sys.exit("a checkpoint that clt wrote is another model in transformers")
+
+
 def main():
     args = arguments()
     if args.peak:
@@ -255,7 +276,9 @@ def main():
     clt, table = Clt(args), Table()
     for work in args.only.split(","):
         print(f"{work} ...", file=sys.stderr)
-        {"tokenizer": bench_tokenizer, "memory": bench_memory}.get(work, lambda *a: bench_model(*a, work))(args, clt, table)
+        {"checkpoint": check_checkpoint, "tokenizer": bench_tokenizer, "memory": bench_memory}.get(work, lambda *a: bench_model(*a, work))(args, clt, table)
+    if not table.pairs:
+        return
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?") if os.path.exists("/proc/cpuinfo") else "?"
     print(f"{cpu}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {args.rounds} rounds")
     table.show()
