@@ -23,7 +23,7 @@ func (c *call) notebookScript(args ...string) error {
 	}
 	python := filepath.Join(root, ".venv", "bin", "python")
 	if _, err := os.Stat(python); err != nil {
-		return errors.New("Jupyter is not set up in this clone; run make setup")
+		return errors.New("no Jupyter in this clone; run make setup")
 	}
 	if err := c.out.Flush(); err != nil {
 		return err

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
-	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
+	"github.com/etredal/cross-layer-transcoder/internal/backend"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
 )
 
@@ -71,7 +72,7 @@ func b2i(b bool) int {
 func openTokenizer(name string) (*tokenizer.Tokenizer, error) {
 	switch name {
 	case pocket.Name:
-		return pocket.Tokenizer(world.New(pocket.WorldSeed))
+		return embeddedTokenizer()
 	case "gpt2":
 		return tokenizer.GPT2(), nil
 	}
@@ -80,6 +81,21 @@ func openTokenizer(name string) (*tokenizer.Tokenizer, error) {
 		return nil, usageError{err}
 	}
 	return tokenizer.Load(dir)
+}
+
+// embeddedTokenizer is that of the pocket model, which is small enough to be
+// opened whole.
+func embeddedTokenizer() (*tokenizer.Tokenizer, error) {
+	b, _, err := backend.Open("go")
+	if err != nil {
+		return nil, err
+	}
+	defer b.Finalize()
+	m, err := pocket.Open(b, gpt2.LoadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return m.Tokenizer, nil
 }
 
 // tokenJob turns one text into a line, or ids back into text.
