@@ -29,6 +29,7 @@ func attributeVerb(f *flag.FlagSet) func(c *call) error {
 	f.Float64Var(&req.LogitProb, "logit-prob", d.LogitProb, "probability mass of the top logits")
 	f.IntVar(&req.MaxFeatures, "max-features", d.MaxFeatures, "cap on features, by influence; 0 for none")
 	f.IntVar(&req.Batch, "batch", d.Batch, "targets per backward sweep")
+	f.IntVar(&req.Interval, "update-interval", d.Interval, "with a cap: batches between two rankings of the features")
 	f.StringVar(&req.Compat, "compat", d.Compat, "`name`: "+compatName+" leaves out position and bias nodes, as that program does")
 	asJSON := f.Bool("json", false, "what was made, as JSON")
 	return func(c *call) error {
@@ -82,7 +83,7 @@ func checkAttribute(c *call, f *flag.FlagSet, req wire.AttributeRequest, cut att
 	if err := c.positive(f, "max-logits", "logit-prob", "batch"); err != nil {
 		return err
 	}
-	cfg := replacement.AttributeConfig{MaxLogits: req.MaxLogits, LogitProb: req.LogitProb, MaxFeatures: req.MaxFeatures, Batch: req.Batch, Compat: req.Compat}
+	cfg := replacement.AttributeConfig{MaxLogits: req.MaxLogits, LogitProb: req.LogitProb, MaxFeatures: req.MaxFeatures, Batch: req.Batch, Interval: req.Interval, Compat: req.Compat}
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
