@@ -6,10 +6,6 @@ import (
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 )
 
-// updateInterval is how many batches are computed between two rankings when the
-// number of features is capped.
-const updateInterval = 4
-
 // unvisited picks the features whose rows come next under a cap: the most
 // influential by the rows that are known, ties by order.
 func (b *builder) unvisited() []int {
@@ -25,7 +21,7 @@ func (b *builder) unvisited() []int {
 	}
 	influence := b.partialInfluence()
 	sort.SliceStable(next, func(i, j int) bool { return influence[next[i]] > influence[next[j]] })
-	n := min(b.cfg.MaxFeatures-len(b.visited), updateInterval*b.cfg.Batch, len(next))
+	n := min(b.cfg.MaxFeatures-len(b.visited), b.cfg.Interval*b.cfg.Batch, len(next))
 	return next[:max(0, n)]
 }
 

@@ -14,12 +14,13 @@ type AttributeConfig struct {
 	LogitProb   float64  // probability mass of the top logits, 0-1
 	MaxFeatures int      // cap on features by influence; 0 for none
 	Batch       int      // targets per sweep
+	Interval    int      // with a cap, batches between two rankings of the features
 	Compat      string   // "" or "circuit-tracer": its nodes alone, rows without proof
 }
 
 // DefaultAttributeConfig is the paper's choice of targets, without a cap.
 func DefaultAttributeConfig() AttributeConfig {
-	return AttributeConfig{MaxLogits: 10, LogitProb: 0.95, Batch: 64}
+	return AttributeConfig{MaxLogits: 10, LogitProb: 0.95, Batch: 64, Interval: 4}
 }
 
 // Validate names the first field that cannot be.
@@ -31,6 +32,8 @@ func (c AttributeConfig) Validate() error {
 		return fmt.Errorf("replacement: attribute: logit probability is %g, must be in (0, 1]", c.LogitProb)
 	case c.Batch < 1:
 		return fmt.Errorf("replacement: attribute: batch is %d, must be at least 1", c.Batch)
+	case c.Interval < 1:
+		return fmt.Errorf("replacement: attribute: update interval is %d, must be at least 1", c.Interval)
 	case c.MaxFeatures < 0:
 		return fmt.Errorf("replacement: attribute: max features is %d, must be 0 or more", c.MaxFeatures)
 	case c.Compat != "" && c.Compat != "circuit-tracer":

@@ -192,7 +192,12 @@ type goldenMeta struct {
 	Sets []struct {
 		Name    string `json:"name"`
 		Prompts map[string]struct {
-			IDs           []int32 `json:"ids"`
+			IDs    []int32 `json:"ids"`
+			Capped struct {
+				MaxFeatures int `json:"max_feature_nodes"`
+				Batch       int `json:"batch_size"`
+				Interval    int `json:"update_interval"`
+			} `json:"capped"`
 			Interventions []struct {
 				Name  string       `json:"name"`
 				Edits [][4]float64 `json:"interventions_layer_pos_feature_value"`

@@ -56,6 +56,9 @@ func attribute(ctx context.Context, local *replacement.Local, req wire.Attribute
 	if req.Batch != 0 {
 		cfg.Batch = req.Batch
 	}
+	if req.Interval != 0 {
+		cfg.Interval = req.Interval
+	}
 	cfg.MaxFeatures, cfg.Compat = req.MaxFeatures, req.Compat
 	for _, text := range req.Targets {
 		if len(req.Targets) == 1 && strings.HasPrefix(text, "@") {

@@ -240,6 +240,7 @@ type AttributeRequest struct {
 	LogitProb   float64  `json:"logit_prob,omitempty"`
 	MaxFeatures int      `json:"max_features,omitempty"`
 	Batch       int      `json:"batch,omitempty"`
+	Interval    int      `json:"update_interval,omitempty"`
 	Compat      string   `json:"compat,omitempty"`
 	Out         string   `json:"out,omitempty"` // graph as safetensors; empty: a file of the engine's
 }
