@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb tutorials/*.ipynb)
 PYTHON := .venv/bin/python
 export GOEXPERIMENT ?= simd
 
-.PHONY: help setup demo lab build check test pocket notebooks reports trust golden update-golden bench bench-peers setup-cuda clean clean-kernels
+.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench bench-peers setup-cuda clean clean-kernels
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
