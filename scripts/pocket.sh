@@ -7,9 +7,10 @@ cd "$root"
 out=out/pocket
 mkdir -p "$out"
 began=$SECONDS
-phase() { # name, file for the numbers, command...
+phase() { # name, file for the numbers, command...; what is done stays done (rm -r out/pocket starts again)
 	local name=$1 file=$2 from=$SECONDS
 	shift 2
+	[ ! -f "$out/$file" ] || return 0
 	"$@" -json >"$out/$file.tmp"
 	mv "$out/$file.tmp" "$out/$file"
 	echo "pocket: $name $((SECONDS - from)) s"
@@ -20,9 +21,9 @@ train() { # name, flags...
 	phase "$name" "$name.json" bin/clt train -model "$out/model" -world -resume -o "$out/$name" "$@"
 }
 phase "language model" model.json bin/clt train-lm -world -resume -o "$out/model"
-train clt -activation jumprelu -lambda 0.6 -steps 2000
-train batchtopk -activation batchtopk -k 4 -steps 2000
-train per-layer -activation jumprelu -lambda 0.6 -steps 2000 -per-layer
+train clt -activation jumprelu -lambda 0.42 -steps 1500
+train batchtopk -activation batchtopk -k 4 -steps 1500
+train per-layer -activation jumprelu -lambda 0.42 -steps 1500 -per-layer
 "${PYTHON:-python3}" scripts/pocket_card.py "$out" >"$out/README.md"
 echo "pocket: all in $((SECONDS - began)) s; the card is $out/README.md"
 if [ "${POCKET_INSTALL:-}" = 1 ]; then

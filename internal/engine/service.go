@@ -164,16 +164,19 @@ func stampOf(dir string) (string, error) {
 
 // FindModel turns what a person calls a model into its directory.
 func FindModel(name string) (string, error) {
-	if isDir(name) {
+	if isModel(name) {
 		return name, nil
 	}
-	if dir := os.Getenv("GPT2_DIR"); dir != "" && name == "gpt2" && isDir(dir) {
+	if dir := os.Getenv("GPT2_DIR"); dir != "" && name == "gpt2" && isModel(dir) {
 		return dir, nil
 	}
 	for _, root := range modelRoots() {
-		if dir := filepath.Join(root, filepath.FromSlash(name)); isDir(dir) {
+		if dir := filepath.Join(root, filepath.FromSlash(name)); isModel(dir) {
 			return dir, nil
 		}
+	}
+	if isDir(name) {
+		return "", fmt.Errorf("engine: the folder %q has no config.json; give a Hugging Face directory of a GPT-2", name)
 	}
 	return "", fmt.Errorf("engine: model %q is neither \"pocket\" nor a directory nor fetched; give a Hugging Face directory with config.json and model.safetensors", name)
 }
@@ -189,6 +192,13 @@ func modelRoots() []string {
 		roots = append(roots, filepath.Join(c, "clt", "models"))
 	}
 	return roots
+}
+
+// isModel tells a model's directory from any other of that name, such as this
+// repository's gpt2.
+func isModel(dir string) bool {
+	i, err := os.Stat(filepath.Join(dir, "config.json"))
+	return err == nil && !i.IsDir()
 }
 
 func isDir(path string) bool {
