@@ -13,7 +13,8 @@
 // # Sentences
 //
 // A sentence is drawn in three steps: the sort by the weights of [World.Mix],
-// one of its templates with equal chance, then its words. Shares are percent
+// one of its templates with equal chance, then its words: of each list one word
+// is told a quarter of the time, the others with equal chance. Shares are percent
 // of sentences.
 //
 //	sort               share  example (the answer is the word after the bar)

@@ -95,7 +95,7 @@ func drawYears(w *World, r *rand.Rand, held bool) slots {
 		century, year := firstCentury+r.IntN(lastCentury-firstCentury+1), firstYear+r.IntN(lastYear-firstYear+1)
 		if w.heldYears[[2]int{century, year}] == held {
 			end := year + 1 + r.IntN(numbers-1-year)
-			return slots{pick(r, events), number(century), number(year), number(end)}
+			return slots{tell(r, events), number(century), number(year), number(end)}
 		}
 	}
 }
@@ -121,7 +121,7 @@ func chanceLater() float64 {
 // drawAgreement: subject, preposition, distractor, verb, look.
 func drawAgreement(w *World, r *rand.Rand, held bool) slots {
 	for {
-		subject, distractor := r.IntN(len(nouns)), r.IntN(len(nouns))
+		subject, distractor := favoured(r, len(nouns), 0), favoured(r, len(nouns), 2)
 		if subject/2 == distractor/2 || w.heldNouns[[2]int{subject / 2, distractor / 2}] != held {
 			continue
 		}
@@ -129,7 +129,7 @@ func drawAgreement(w *World, r *rand.Rand, held bool) slots {
 		if subject%2 == 1 {
 			verb = "are"
 		}
-		return slots{nouns[subject], pick(r, prepositions), nouns[distractor], verb, pick(r, looks)}
+		return slots{nouns[subject], tell(r, prepositions), nouns[distractor], verb, tell(r, looks)}
 	}
 }
 
@@ -154,20 +154,20 @@ func ofAllOpposites(w *World, held bool) []slots {
 // drawAcronym: three words, their three letters.
 func drawAcronym(w *World, r *rand.Rand, held bool) slots {
 	for {
-		i, j := r.IntN(len(firstWords)), r.IntN(len(secondWords))
+		i, j := favoured(r, len(firstWords), 0), favoured(r, len(secondWords), 0)
 		if w.heldOrgs[[2]int{i, j}] == held {
-			a, b, c := firstWords[i], secondWords[j], pick(r, thirdWords)
+			a, b, c := firstWords[i], secondWords[j], tell(r, thirdWords)
 			return slots{a, b, c, a[:1], b[:1], c[:1]}
 		}
 	}
 }
 
 // object picks a singular noun.
-func object(r *rand.Rand) string { return nouns[2*r.IntN(len(nouns)/2)] }
+func object(r *rand.Rand) string { return nouns[2*favoured(r, len(nouns)/2, 0)] }
 
 // drawInduction: person, object.
 func drawInduction(w *World, r *rand.Rand, held bool) slots {
-	return slots{pick(r, w.people(held)), object(r)}
+	return slots{tell(r, w.people(held)), object(r)}
 }
 
 // drawMeeting picks two people of whom both may meet others.
@@ -186,5 +186,5 @@ func drawIndirect(w *World, r *rand.Rand, held bool) slots {
 	if r.IntN(2) == 0 {
 		giver, receiver = b, a
 	}
-	return slots{a, b, pick(r, places), giver, object(r), receiver}
+	return slots{a, b, tell(r, places), giver, object(r), receiver}
 }

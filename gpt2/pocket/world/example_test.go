@@ -22,5 +22,5 @@ func Example() {
 	// two-hop: The capital of the home of Max is | Tokyo
 	// two-hop-language: The language of the country where Max lives is | Japanese
 	// successor: After 42 comes | 43
-	// It is weak , not strong .
+	// It is early , not late .
 }

@@ -59,7 +59,7 @@ func (w *World) draw(s *sort, r *rand.Rand, held bool) slots {
 	if held {
 		return pick(r, w.heldOut[s])
 	}
-	return pick(r, w.space[s])
+	return tell(r, w.space[s])
 }
 
 // Document draws sentences until there are at least approxWords words, and at
