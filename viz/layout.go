@@ -25,6 +25,7 @@ const (
 	marginLeft = 58.0
 	marginTop  = 10.0
 	legendRow  = 26.0
+	leastWidth = 580.0 // what the legend needs
 	chipHeight = 20.0
 	chipSize   = 12.0 // font size in chips
 	labelSize  = 11.0
@@ -171,7 +172,7 @@ func (v *view) layoutColumns(cells map[cellKey][]int, right float64) {
 		x += w
 	}
 	v.slot = math.Min(maxSlot, v.slot*stretch)
-	v.W = math.Ceil(x + right)
+	v.W = math.Max(leastWidth, math.Ceil(x+right))
 }
 
 // layoutRows stacks the rows from the top: targets, layers, tokens, legend.
