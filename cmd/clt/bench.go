@@ -44,7 +44,12 @@ func benchVerb(f *flag.FlagSet) func(c *call) error {
 	f.IntVar(&cfg.Reps, "reps", cfg.Reps, "calls after the first")
 	f.StringVar(&cfg.Text, "text", "", "`file` with English for the tokenizer suite (default: made-up English)")
 	asJSON := f.Bool("json", false, "one JSON object a line")
+	quantiles := f.Bool("quantiles", false, "instead of suites: the small operations of the host side, with quantiles")
 	return func(c *call) error {
+		if *quantiles {
+			bench.Quantiles()
+			return nil
+		}
 		suites := c.args
 		if len(suites) == 0 {
 			suites = bench.Names()
