@@ -12,10 +12,6 @@ import (
 // other formats are refused.
 const FileFormat = "clt-graph/1"
 
-// MaxNodes is the largest graph that is read from a file; its dense weights
-// take 4 GiB in float32.
-const MaxNodes = 32768
-
 // WriteSafetensors writes the whole graph: adjacency [node, node] (row =
 // target), kind, layer, pos, index, activation, preactivation, prob [node], and
 // influence [node] (Node.Cumulative) if the graph was ranked. Numbers are F32,
@@ -151,8 +147,8 @@ func (g *Graph) readNodes(f *tensorFile) error {
 		return fmt.Errorf("attribution: tensor %q is missing or has not one axis", "kind")
 	}
 	n := info.Shape[0]
-	if n > MaxNodes {
-		return fmt.Errorf("attribution: graph has %d nodes, at most %d are read; prune it first", n, MaxNodes)
+	if err := CheckSize(n, f.tensors["adjacency"].DType == "F64", 0); err != nil {
+		return err
 	}
 	g.Nodes = make([]Node, n)
 	for _, c := range []struct {

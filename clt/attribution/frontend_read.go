@@ -29,8 +29,9 @@ func ReadJSON(r io.Reader) (*Graph, View, error) {
 	if in.Nodes == nil || in.Links == nil {
 		return nil, View{}, fmt.Errorf("attribution: read graph: no nodes or no links; is this a graph in the public JSON schema?")
 	}
-	if len(in.Nodes) > MaxNodes {
-		return nil, View{}, fmt.Errorf("attribution: graph has %d nodes, at most %d are read; prune it first", len(in.Nodes), MaxNodes)
+	double := in.Metadata.Ours != nil && in.Metadata.Ours.Settings.DType == "f64"
+	if err := CheckSize(len(in.Nodes), double, 0); err != nil {
+		return nil, View{}, err
 	}
 	g := &Graph{Prompt: in.Metadata.Prompt, Tokens: in.Metadata.PromptTokens}
 	if p := in.Metadata.Pruning; p != nil {
