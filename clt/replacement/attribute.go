@@ -3,6 +3,7 @@ package replacement
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 )
@@ -16,6 +17,7 @@ type AttributeConfig struct {
 	Batch       int      // targets per sweep
 	Interval    int      // with a cap, batches between two rankings of the features
 	Compat      string   // "" or "circuit-tracer": its nodes alone, rows without proof
+	MaxBytes    int64    // budget of the graph's weights; 0 for attribution.MaxBytes
 }
 
 // DefaultAttributeConfig is the paper's choice of targets, without a cap.
@@ -34,6 +36,8 @@ func (c AttributeConfig) Validate() error {
 		return fmt.Errorf("replacement: attribute: batch is %d, must be at least 1", c.Batch)
 	case c.Interval < 1:
 		return fmt.Errorf("replacement: attribute: update interval is %d, must be at least 1", c.Interval)
+	case c.MaxBytes < 0:
+		return fmt.Errorf("replacement: attribute: budget is %d bytes, must be 0 or more", c.MaxBytes)
 	case c.MaxFeatures < 0:
 		return fmt.Errorf("replacement: attribute: max features is %d, must be 0 or more", c.MaxFeatures)
 	case c.Compat != "" && c.Compat != "circuit-tracer":
@@ -59,6 +63,9 @@ func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(
 	}
 	if len(cfg.Targets) == 0 {
 		cfg.Targets = l.TopTargets(cfg.MaxLogits, cfg.LogitProb)
+	}
+	if err := l.checkSize(cfg); err != nil {
+		return nil, err
 	}
 	b, err := l.newBuilder(cfg)
 	if err != nil {
@@ -89,6 +96,35 @@ func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(
 		return nil, fmt.Errorf("replacement: attribute: the row of %s misses its value by %.3g of max(1, |value|), more than %g; report this with the prompt", node, worst, tol)
 	}
 	return g, nil
+}
+
+// checkSize refuses a graph beyond the budget before anything is allocated, and
+// says how many features would fit. Under a cap the rows that are kept for all
+// active features count, not the graph alone.
+func (l *Local) checkSize(cfg AttributeConfig) error {
+	budget := cfg.MaxBytes
+	if budget == 0 {
+		budget = attribution.MaxBytes
+	}
+	others := (l.CLT.Layers+2)*len(l.Tokens) + 1 + len(cfg.Targets)
+	features, rows := len(l.Active), int64(0)
+	capped := cfg.MaxFeatures > 0 && cfg.MaxFeatures < features
+	if capped {
+		features = cfg.MaxFeatures
+		size := attribution.MatrixBytes(1, l.LM.Double)
+		rows = int64(features+len(cfg.Targets)) * int64(len(l.Active)+others) * size
+	}
+	need := attribution.MatrixBytes(features+others, l.LM.Double) + rows
+	if need <= budget {
+		return nil
+	}
+	fit := int(math.Sqrt(float64(budget/attribution.MatrixBytes(1, l.LM.Double)))) - others
+	if capped {
+		fit = features / 2
+	}
+	const mib = 1 << 20
+	return fmt.Errorf("replacement: attribute: %d features make a graph of %d nodes, %.1f MiB of edges; the budget is %.1f MiB; cap the features at %d or less, or shorten the prompt",
+		features, features+others, float64(need)/mib, float64(budget)/mib, max(1, fit))
 }
 
 // rowIdentity is the worst row error and its target.

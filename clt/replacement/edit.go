@@ -1,8 +1,8 @@
 package replacement
 
 import (
+	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -10,115 +10,134 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
-// Edit changes one feature: its activation becomes Value, or its own times
-// Factor.
+// Edit is one change of an intervention. It gives a feature another activation:
+// Value, its own times Factor, or what it has on another prompt (Take). Or, with
+// Add, it is a vector that is added to the stream.
 type Edit struct {
-	clt.Feature
-	Pos    int
-	Open   bool // at this and every later position
-	Scale  bool // multiply by Factor; otherwise set to Value
-	Value  float64
-	Factor float64
+	clt.Feature      // with Add the layer alone counts
+	Pos         int  // position of the prompt
+	Open        bool // at this and every later position
+	Scale       bool // multiply by Factor; otherwise set to Value
+	Value       float64
+	Factor      float64
+	Add         *Direction
+	Take        *Take // Resolve turns it into a Value
 }
 
-// String is the edit as the command line writes it.
+// Direction is a vector that an edit adds to an activation [pos, d_model] of its
+// layer.
+type Direction struct {
+	Site    gpt2.Site   // hook_mlp_out, hook_resid_pre, hook_resid_mid or hook_resid_post
+	Vector  []float64   // [d_model]; nil for what Decoder writes to the edit's layer
+	Decoder clt.Feature // if Vector is nil
+	Scale   float64     // factor of the vector
+}
+
+// Take names the place on another prompt that an activation comes from.
+type Take struct {
+	Pos         int
+	AllLayers   bool // of every layer
+	AllFeatures bool // every feature that is active here or there
+}
+
+// Ablate takes a feature out: its activation becomes 0.
+func Ablate(f clt.Feature, pos int) Edit { return ScaleBy(f, pos, 0) }
+
+// ScaleBy multiplies an activation. The paper suppresses features with -1.
+func ScaleBy(f clt.Feature, pos int, factor float64) Edit {
+	return Edit{Feature: f, Pos: pos, Scale: true, Factor: factor}
+}
+
+// SetTo gives a feature an activation, whether it is active or not.
+func SetTo(f clt.Feature, pos int, value float64) Edit {
+	return Edit{Feature: f, Pos: pos, Value: value}
+}
+
+// AddVector adds a vector [d_model] to an activation of a layer.
+func AddVector(layer, pos int, site gpt2.Site, vector []float64) Edit {
+	return Edit{Feature: clt.Feature{Layer: layer}, Pos: pos, Add: &Direction{Site: site, Vector: vector, Scale: 1}}
+}
+
+// AddDecoder adds to the MLP output of a layer scale times what a feature of
+// activation 1 writes there.
+func AddDecoder(layer, pos int, f clt.Feature, scale float64) Edit {
+	return Edit{Feature: clt.Feature{Layer: layer}, Pos: pos, Add: &Direction{Site: gpt2.MLPOut, Decoder: f, Scale: scale}}
+}
+
+// SwapIn gives a feature the activation that it has at position from of another
+// prompt; Resolve looks it up.
+func SwapIn(f clt.Feature, pos, from int) Edit {
+	return Edit{Feature: f, Pos: pos, Take: &Take{Pos: from}}
+}
+
+// SwapAll gives every feature that is active at position pos, or at position from
+// of another prompt, the activation that it has there.
+func SwapAll(pos, from int) Edit {
+	return Edit{Pos: pos, Take: &Take{Pos: from, AllLayers: true, AllFeatures: true}}
+}
+
+// OnFrom is the edit at its position and all later ones, those of a generated
+// continuation too.
+func (e Edit) OnFrom() Edit {
+	e.Open = true
+	return e
+}
+
+// addSites are the activations that vectors may be added to, in the order of the
+// forward pass; the key is how people may shorten them.
+var addSites = []struct {
+	word string
+	site gpt2.Site
+}{{"resid_pre", gpt2.ResidPre}, {"resid_mid", gpt2.ResidMid}, {"mlp_out", gpt2.MLPOut}, {"resid_post", gpt2.ResidPost}}
+
+// siteNumber is the place of a site in addSites, -1 if vectors cannot be added there.
+func siteNumber(site gpt2.Site) int {
+	for i, s := range addSites {
+		if s.site == site {
+			return i
+		}
+	}
+	return -1
+}
+
+// String is the edit as ParseEdit reads it.
 func (e Edit) String() string {
-	pos := strconv.Itoa(e.Pos)
+	layer, index, pos := strconv.Itoa(e.Layer), strconv.Itoa(e.Index), strconv.Itoa(e.Pos)
 	if e.Open {
 		pos += ":"
 	}
-	if e.Scale {
-		return fmt.Sprintf("%d,%s,%d*%g", e.Layer, pos, e.Index, e.Factor)
+	switch {
+	case e.Add != nil:
+		return fmt.Sprintf("%s,%s%s", layer, pos, e.Add)
+	case e.Take != nil:
+		if e.Take.AllLayers {
+			layer = everything
+		}
+		if e.Take.AllFeatures {
+			index = everything
+		}
+		return fmt.Sprintf("%s,%s,%s=@%d", layer, pos, index, e.Take.Pos)
+	case e.Scale:
+		return fmt.Sprintf("%s,%s,%s*%g", layer, pos, index, e.Factor)
 	}
-	return fmt.Sprintf("%d,%s,%d=%g", e.Layer, pos, e.Index, e.Value)
+	return fmt.Sprintf("%s,%s,%s=%g", layer, pos, index, e.Value)
 }
 
-// ParseEdit reads "L,P,F=VALUE" or "L,P,F*FACTOR"; P may be "a:" for position a
-// and all after it.
-func ParseEdit(s string) (Edit, error) {
-	bad := func() (Edit, error) {
-		return Edit{}, fmt.Errorf("replacement: edit %q: want L,P,F=VALUE or L,P,F*FACTOR, with P a position or \"a:\"", s)
+// String is the part of an edit behind its position: "+3/17*2".
+func (d *Direction) String() string {
+	var b strings.Builder
+	if d.Site != gpt2.MLPOut {
+		b.WriteString("," + strings.TrimPrefix(string(d.Site), "hook_"))
 	}
-	var e Edit
-	i := strings.IndexAny(s, "=*")
-	if i < 0 {
-		return bad()
-	}
-	v, err := strconv.ParseFloat(s[i+1:], 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-		return bad()
-	}
-	if e.Scale = s[i] == '*'; e.Scale {
-		e.Factor = v
+	if d.Vector == nil {
+		fmt.Fprintf(&b, "+%d/%d", d.Decoder.Layer, d.Decoder.Index)
+	} else if text, err := json.Marshal(d.Vector); err == nil {
+		fmt.Fprintf(&b, "+%s", text)
 	} else {
-		e.Value = v
+		fmt.Fprintf(&b, "+%v", d.Vector) // not finite; refused when it is used
 	}
-	parts := strings.Split(s[:i], ",")
-	if len(parts) != 3 {
-		return bad()
+	if d.Scale != 1 {
+		fmt.Fprintf(&b, "*%g", d.Scale)
 	}
-	parts[1], e.Open = strings.CutSuffix(parts[1], ":")
-	for j, dst := range []*int{&e.Layer, &e.Pos, &e.Index} {
-		if *dst, err = strconv.Atoi(strings.TrimSpace(parts[j])); err != nil || *dst < 0 {
-			return bad()
-		}
-	}
-	return e, nil
-}
-
-// checkEdits refuses edits that name no feature of the prompt, or the same twice.
-func (m *Model) checkEdits(edits []Edit, length int) error {
-	seen := map[[3]int]Edit{}
-	for _, e := range edits {
-		switch {
-		case e.Layer < 0 || e.Layer >= m.CLT.Layers || e.Index < 0 || e.Index >= m.CLT.Features:
-			return fmt.Errorf("replacement: edit %s: layers are 0..%d and features 0..%d", e, m.CLT.Layers-1, m.CLT.Features-1)
-		case e.Pos < 1 && !e.Open:
-			return fmt.Errorf("replacement: edit %s: position 0 holds no features; use 1..%d", e, length-1)
-		case e.Pos >= length && !e.Open:
-			return fmt.Errorf("replacement: edit %s: the prompt has positions 0..%d", e, length-1)
-		}
-		for p := e.Pos; p < length && (p == e.Pos || e.Open); p++ {
-			k := [3]int{e.Layer, p, e.Index}
-			if first, ok := seen[k]; ok {
-				return fmt.Errorf("replacement: edits %s and %s change the same feature at position %d; keep one", first, e, p)
-			}
-			seen[k] = e
-		}
-	}
-	return nil
-}
-
-// editTables are the edits as dense tables by layer: a feature's activation a at
-// position p becomes a·scale[p] + add[p]. The last row stands for all positions
-// from there on. Position 0 is never edited.
-func (m *Model) editTables(edits []Edit, rows int) (scale, add []gpt2.Array) {
-	f := m.CLT.Features
-	for range m.CLT.Layers {
-		s, a := gpt2.NewArray([]int{rows, f}, m.LM.Double), gpt2.NewArray([]int{rows, f}, m.LM.Double)
-		for i := range rows * f {
-			set(s, i, 1)
-		}
-		scale, add = append(scale, s), append(add, a)
-	}
-	for _, e := range edits {
-		for p := max(1, e.Pos); p < rows && (p == e.Pos || e.Open); p++ {
-			i := p*f + e.Index
-			if e.Scale {
-				set(scale[e.Layer], i, e.Factor)
-			} else {
-				set(scale[e.Layer], i, 0)
-				set(add[e.Layer], i, e.Value)
-			}
-		}
-	}
-	return scale, add
-}
-
-func set(a gpt2.Array, i int, v float64) {
-	if a.F64 != nil {
-		a.F64[i] = v
-	} else {
-		a.F32[i] = float32(v)
-	}
+	return b.String()
 }

@@ -2,6 +2,7 @@ package replacement
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -31,14 +32,39 @@ func (e editor) apply(l int, act *Node) *Node {
 	return Add(Mul(act, at(e.scale[l])), at(e.add[l]))
 }
 
+// addVectors adds vectors to activations [batch, pos, d_model] by hook, each from
+// a table [rows, d_model]. What is added to the stream comes before everything
+// else at its hook, so that it is read there; what is added to MLP outputs comes
+// after whatever a mode puts there.
+func addVectors(names []gpt2.HookName, positions *Node, tables []*Node) (before, after gpt2.Hook) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	add := func(mlp bool) gpt2.Hook {
+		return func(name gpt2.HookName, x *Node) *Node {
+			_, site, _ := name.Split()
+			k := slices.Index(names, name)
+			if k < 0 || (site == gpt2.MLPOut) != mlp {
+				return x
+			}
+			last := tables[k].Shape().Dimensions[0] - 1
+			rows := Min(positions, Scalar(positions.Graph(), positions.DType(), last))
+			return Add(x, InsertAxes(Gather(tables[k], InsertAxes(rows, -1)), 0))
+		}
+	}
+	return add(false), add(true)
+}
+
 // liveHook adds, on top of the live MLP outputs, what the edits change in the
 // features of this very run: (edited - current activation) · W_dec at every layer
-// that the feature writes to. Inputs: edit tables, transcoder weights.
-func liveHook(c clt.Config) func(*Node, []*Node) gpt2.Hook {
+// that the feature writes to, and the vectors that edits add. Inputs: edit tables,
+// tables of vectors, transcoder weights.
+func liveHook(c clt.Config, names []gpt2.HookName) func(*Node, []*Node) gpt2.Hook {
 	return func(positions *Node, in []*Node) gpt2.Hook {
 		edits, rest := newEditor(c.Layers, positions, in)
-		enc, dec, _ := c.UnpackNodes(rest)
-		return liveEdits(c, positions, edits, enc, dec, nil)
+		before, after := addVectors(names, positions, rest[:len(names)])
+		enc, dec, _ := c.UnpackNodes(rest[len(names):])
+		return gpt2.Chain(before, liveEdits(c, positions, edits, enc, dec, nil), after)
 	}
 }
 
@@ -113,15 +139,17 @@ func clampOutputs(c clt.Config, from, to int, outputs []*Node, enc []clt.Encoder
 	}
 }
 
-// interveneGraph returns the [graph] function of one intervention. Inputs: frozen
-// part, tokens [1, pos], then by mode: edit tables (live), edit tables and errors
-// by layer (iterative), MLP outputs by layer (constrained); transcoder weights.
-// Outputs: logits, pre-activations by layer.
-func interveneGraph(cfg gpt2.Config, c clt.Config, iv InterveneConfig) func(*model.Scope, []*Node) []*Node {
+// interveneGraph returns the [graph] function of one intervention that adds
+// vectors at the named hooks. Inputs: frozen part, tokens [1, pos], tables of
+// vectors, then by mode: edit tables (live), edit tables and errors by layer
+// (iterative), MLP outputs by layer (constrained); transcoder weights. Outputs:
+// logits, pre-activations by layer.
+func interveneGraph(cfg gpt2.Config, c clt.Config, iv InterveneConfig, names []gpt2.HookName) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		f, rest := unpackFrozen(cfg.Layers, in)
-		tokens, rest := rest[0], rest[1:]
+		tokens, tables, rest := rest[0], rest[1:1+len(names)], rest[1+len(names):]
 		positions := Iota(tokens.Graph(), shapes.Make(dtypes.Int32, tokens.Shape().Dimensions[1]), 0)
+		before, after := addVectors(names, positions, tables)
 		pres := make([]*Node, cfg.Layers)
 		var hook gpt2.Hook
 		switch iv.Mode {
@@ -139,7 +167,7 @@ func interveneGraph(cfg gpt2.Config, c clt.Config, iv InterveneConfig) func(*mod
 		default:
 			panic(fmt.Errorf("replacement: mode %q is not known", iv.Mode))
 		}
-		logits := gpt2.Forward(scope, cfg, tokens, gpt2.Chain(f.hook(iv.FreezeAttention, iv.FreezeLN), hook))
+		logits := gpt2.Forward(scope, cfg, tokens, gpt2.Chain(f.hook(iv.FreezeAttention, iv.FreezeLN), before, hook, after))
 		return append([]*Node{logits}, pres...)
 	}
 }

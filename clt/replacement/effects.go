@@ -20,17 +20,18 @@ func (l *Local) TopTargetsAt(at string, n int, mass float64) ([]Target, error) {
 
 // DirectEffects predicts, from the graph's edges alone, how much each target's
 // value changes under the edits: the sum over the edited features of the change
-// of activation times the derivative. It is exact when all MLP outputs, patterns
-// and divisors are frozen.
+// of activation times the derivative, and what the frozen model makes of vectors
+// that edits add. It is exact when all MLP outputs, patterns and divisors are
+// frozen.
 func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edit) ([]float64, error) {
-	if err := l.checkEdits(edits, len(l.Tokens)); err != nil {
+	if err := l.checkHere(edits); err != nil {
 		return nil, err
 	}
 	ghost := &Local{Model: l.Model, Tokens: l.Tokens, Logits: l.Logits, embed: l.embed, posEmb: l.posEmb, pattern: l.pattern,
 		scale1: l.scale1, scale2: l.scale2, scaleF: l.scaleF, mlpOut: l.mlpOut, errors: l.errors, pre: l.pre, act: l.act, skip: l.skip}
 	var delta []float64
 	for _, e := range edits {
-		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
+		for p := max(1, e.Pos); e.Add == nil && p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
 			// A source of activation 1: the edge is then the derivative itself.
 			ghost.Active = append(ghost.Active, Active{Feature: e.Feature, Pos: p, Value: 1})
 			delta = append(delta, l.change(e, p))
@@ -43,7 +44,10 @@ func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edi
 	if err != nil {
 		return nil, err
 	}
-	out := make([]float64, len(targets))
+	out, err := l.pushedTargets(b, edits)
+	if err != nil {
+		return nil, err
+	}
 	err = b.sweepAll(ctx, b.target, func(i int, edges, embed gpt2.Array, at, pos int) {
 		row := b.newRow()
 		b.unpack(row, b.target[i], edges, embed, at, pos)
@@ -52,4 +56,18 @@ func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edi
 		}
 	}, nil)
 	return out, err
+}
+
+// pushedTargets is the direct effect of the vectors that edits add on each target
+// of a builder: zeros if there are none.
+func (l *Local) pushedTargets(b *builder, edits []Edit) ([]float64, error) {
+	out := make([]float64, len(b.target))
+	a, err := l.answer(nil, edits)
+	if a == nil || err != nil {
+		return out, err
+	}
+	for i, r := range b.target {
+		out[i] = l.directionOf(b.cfg.Targets[i], r.pos, a.logit, a.read)
+	}
+	return out, nil
 }

@@ -3,12 +3,9 @@ package replacement
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/rand/v2"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
@@ -66,31 +63,29 @@ func (c InterveneConfig) validate(layers int) error {
 	return nil
 }
 
-// Effect is what an intervention did.
-type Effect struct {
-	Config InterveneConfig
-	Logits gpt2.Array   // [pos, d_vocab] after
-	Pre    []gpt2.Array // layer -> [pos, features] after; position 0 zero
-}
-
 // Intervene runs the model under the edits.
 func (l *Local) Intervene(ctx context.Context, cfg InterveneConfig, edits ...Edit) (*Effect, error) {
 	if err := cfg.validate(l.CLT.Layers); err != nil {
 		return nil, err
 	}
-	if err := l.checkEdits(edits, len(l.Tokens)); err != nil {
+	if err := l.checkHere(edits); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("intervene|%s|%+v", l.key, cfg)
-	exec, err := gpt2.Compiled(l.LM, key, interveneGraph(l.LM.Config, l.CLT.Config, cfg))
+	rows := tableRows(l.length(), edits)
+	names, tables := l.vectorTables(edits, rows)
+	key := fmt.Sprintf("intervene|%s|%+v|%v|%d", l.key, cfg, names, rows)
+	exec, err := gpt2.Compiled(l.LM, key, interveneGraph(l.LM.Config, l.CLT.Config, cfg, names))
 	if err != nil {
 		return nil, err
 	}
 	in := append(l.frozenInputs(), l.tokensTensor())
-	in = append(in, l.modeInputs(cfg, edits)...)
+	for _, a := range tables {
+		in = append(in, a.Tensor(l.LM.Double))
+	}
+	in = append(in, l.modeInputs(cfg, edits, rows)...)
 	weights, err := l.weights()
 	if err != nil {
 		return nil, err
@@ -103,21 +98,8 @@ func (l *Local) Intervene(ctx context.Context, cfg InterveneConfig, edits ...Edi
 	if err != nil {
 		return nil, fmt.Errorf("replacement: intervene: %w", err)
 	}
-	e := &Effect{Config: cfg}
-	for i, t := range out {
-		a, err := gpt2.FromTensor(t)
-		if err != nil {
-			return nil, err
-		}
-		_ = t.FinalizeAll()
-		a = a.Unbatch(len(l.Tokens), 0)
-		if i == 0 {
-			e.Logits = a
-			continue
-		}
-		e.Pre = append(e.Pre, clearFirst(a))
-	}
-	return e, nil
+	e := &Effect{Config: cfg, local: l, edits: edits}
+	return e, e.unpack(out)
 }
 
 // clearFirst zeroes position 0, which has no features.
@@ -137,7 +119,7 @@ func (l *Local) Preactivations() []gpt2.Array {
 	return list
 }
 
-func (l *Local) modeInputs(cfg InterveneConfig, edits []Edit) []*tensors.Tensor {
+func (l *Local) modeInputs(cfg InterveneConfig, edits []Edit, rows int) []*tensors.Tensor {
 	var list []*tensors.Tensor
 	if cfg.Mode == Constrained {
 		for _, a := range l.clampedOutputs(edits) {
@@ -145,7 +127,7 @@ func (l *Local) modeInputs(cfg InterveneConfig, edits []Edit) []*tensors.Tensor 
 		}
 		return list
 	}
-	scale, add := l.editTables(edits, l.length()+1)
+	scale, add := l.editTables(edits, rows)
 	for _, a := range append(scale, add...) {
 		list = append(list, a.Tensor(l.LM.Double))
 	}
@@ -170,6 +152,9 @@ func (l *Local) clampedOutputs(edits []Edit) []gpt2.Array {
 		}
 	}
 	for _, e := range edits {
+		if e.Add != nil {
+			continue // added to whatever stands there
+		}
 		targets := l.CLT.Targets(e.Layer)
 		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
 			delta := l.change(e, p)
@@ -196,56 +181,16 @@ func (m *Model) LiveProgram(length int, edits ...Edit) (gpt2.Program, error) {
 	if err := m.checkEdits(edits, length); err != nil {
 		return gpt2.Program{}, err
 	}
-	rows := m.LM.Bucket(length) + 1
+	rows := tableRows(m.LM.Bucket(length), edits)
 	scale, add := m.editTables(edits, rows)
+	names, tables := m.vectorTables(edits, rows)
 	var in []*tensors.Tensor
-	for _, a := range append(scale, add...) {
+	for _, a := range append(append(scale, add...), tables...) {
 		in = append(in, a.Tensor(m.LM.Double))
 	}
 	weights, err := m.weights()
 	if err != nil {
 		return gpt2.Program{}, err
 	}
-	return gpt2.Program{Key: fmt.Sprintf("live|%s|%d", m.key, rows), Inputs: append(in, weights...), Hook: liveHook(m.CLT.Config)}, nil
-}
-
-// RandomControl draws edits that change as many other active features of the
-// prompt by the same total activation mass: the same layers do not matter, the
-// amount of activation does. Same seed, same draw. It returns false if the prompt
-// has too few other features.
-func (l *Local) RandomControl(edits []Edit, seed uint64) ([]Edit, bool) {
-	edited, mass, count, sign := map[[3]int]bool{}, 0.0, 0, 0.0
-	for _, e := range edits {
-		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
-			edited[[3]int{e.Layer, p, e.Index}] = true
-			mass += math.Abs(l.change(e, p))
-			sign += l.change(e, p)
-			count++
-		}
-	}
-	var others []Active
-	for _, a := range l.Active {
-		if !edited[[3]int{a.Layer, a.Pos, a.Index}] {
-			others = append(others, a)
-		}
-	}
-	if count == 0 || len(others) < count {
-		return nil, false
-	}
-	r := rand.New(rand.NewPCG(seed, 0x636f6e74726f6c))
-	r.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	total := 0.0
-	for _, a := range others[:count] {
-		total += math.Abs(a.Value)
-	}
-	direction := 1.0
-	if sign < 0 {
-		direction = -1
-	}
-	var list []Edit
-	for _, a := range others[:count] {
-		list = append(list, Edit{Feature: clt.Feature{Layer: a.Layer, Index: a.Index}, Pos: a.Pos,
-			Value: a.Value + direction*mass*math.Abs(a.Value)/total})
-	}
-	return list, true
+	return gpt2.Program{Key: fmt.Sprintf("live|%s|%d|%v", m.key, rows, names), Inputs: append(in, weights...), Hook: liveHook(m.CLT.Config, names)}, nil
 }

@@ -160,7 +160,7 @@ func TestInvariant19Exactness(t *testing.T) {
 // outputsOf runs the frozen model and strings all that it gives together.
 func outputsOf(t *testing.T, l *Local, x0 gpt2.Array, writes []gpt2.Array) []float64 {
 	t.Helper()
-	logits, reads, err := l.affine(x0, writes)
+	logits, reads, err := l.affine(x0, writes, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,9 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 	if err := l.unpack(outs); err != nil {
 		return nil, fmt.Errorf("replacement: localize: %w", err)
 	}
+	if err := l.checkFinite(); err != nil {
+		return nil, err
+	}
 	l.activate()
 	return l, nil
 }

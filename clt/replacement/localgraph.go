@@ -69,17 +69,25 @@ func (f frozen) hook(patterns, scales bool) gpt2.Hook {
 // that it is: from what stands at the embedding and what is written at the MLP
 // outputs to the read points and the logits. Inputs: the frozen part, tokens [1,
 // pos] (for their shape alone), x0 [batch, pos, d_model], writes by layer [batch,
-// pos, d_model], skip weights by layer if the transcoder has them. Outputs:
-// logits, reads by layer, each [batch, pos, ...]. Biases of the model are on.
-func affineGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) []*Node {
+// pos, d_model], with mids as many again that are added at hook_resid_mid, skip
+// weights by layer if the transcoder has them. Outputs: logits, reads by layer,
+// each [batch, pos, ...]. Biases of the model are on.
+func affineGraph(cfg gpt2.Config, c clt.Config, mids bool) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		f, rest := unpackFrozen(cfg.Layers, in)
-		tokens, x0, writes, skips := rest[0], rest[1], rest[2:2+cfg.Layers], rest[2+cfg.Layers:]
+		tokens, x0, writes, rest := rest[0], rest[1], rest[2:2+cfg.Layers], rest[2+cfg.Layers:]
+		mid, skips := make([]*Node, cfg.Layers), rest
+		if mids {
+			mid, skips = rest[:cfg.Layers], rest[cfg.Layers:]
+		}
 		dims := x0.Shape().Dimensions
 		tokens = BroadcastToDims(tokens, dims[0], dims[1])
 		reads := make([]*Node, cfg.Layers)
 		write := func(name gpt2.HookName, x *Node) *Node {
 			l, site, ok := name.Split()
+			if ok && site == gpt2.ResidMid && mid[l] != nil {
+				x = Add(x, mid[l])
+			}
 			switch {
 			case name == gpt2.HookEmbed:
 				return x0

@@ -56,7 +56,7 @@ func (l *Local) responses(g *attribution.Graph, source int) ([]float64, error) {
 			}
 		}
 	}
-	logits, reads, err := l.affine(x0, writes)
+	logits, reads, err := l.affine(x0, writes, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,8 @@
 package replacement
 
 import (
+	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"testing"
 
@@ -53,11 +53,6 @@ func TestPromptEdgeCases(t *testing.T) {
 		t.Errorf("without features: %d nodes, %+v", len(g.Nodes), s)
 	}
 	some := localized(t, joined(t, cfg, toy.RandomModel(cfg, 3), toy.RandomCLT(kind, 4)), randomPrompt)
-	last := some.copied()
-	last.Active = slices.DeleteFunc(slices.Clone(some.Active), func(a Active) bool { return a.Pos == 5 })
-	if b, err := last.newBuilder(DefaultAttributeConfig()); err != nil || len(b.feature) != len(last.Active) {
-		t.Errorf("without features at the last position: %v", err)
-	}
 	unlikely := Target{Prob: 0, Demean: true, Tokens: []Weighted{{7, 1}}, Pos: 5}
 	if g := graphOf(t, some, unlikely); g.Nodes[len(g.Nodes)-1].Prob != 0 {
 		t.Errorf("a target of probability 0 has %g", g.Nodes[len(g.Nodes)-1].Prob)
@@ -70,7 +65,151 @@ func TestPromptEdgeCases(t *testing.T) {
 	}
 }
 
-// TestRefusedTranscoders: another width or number of layers is refused.
+// TestInactiveLastPosition: with no feature active at the last position there is
+// still a whole graph, whose logits hang on errors, tokens, positions and on
+// features of earlier positions; all else works on it too.
+func TestInactiveLastPosition(t *testing.T) {
+	onRandom(t, nil, func(t *testing.T, c randomCase) {
+		x := *c.CLT
+		x.Activation, x.K, x.Threshold = clt.ActJumpReLU, 0, nil
+		last := len(c.Tokens) - 1
+		for l := range x.Layers {
+			theta := make([]float32, x.Features)
+			for f := range theta { // above what is there at the last position
+				theta[f] = float32(max(0.05, c.pre[l].At(last*x.Features+f)+0.05))
+			}
+			x.Threshold = append(x.Threshold, theta)
+		}
+		m, err := New(c.LM, &x, attribution.Artifact{Name: "silent"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Close)
+		local := localized(t, m, c.Tokens)
+		g := graphOf(t, local)
+		if err := g.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if e, _ := g.CheckRows(); !(e >= 0 && e < 1e-10) {
+			t.Errorf("a row misses its value by %g", e)
+		}
+		for _, n := range g.Nodes {
+			if n.Kind == attribution.Feature && n.Pos == last {
+				t.Errorf("%v is active", n.ID)
+			}
+		}
+		top := g.TopTarget()
+		incoming, kinds := 0, map[attribution.Kind]bool{}
+		for s, n := range g.Nodes {
+			if g.Weight(top, s) != 0 {
+				incoming++
+				kinds[n.Kind] = true
+			}
+		}
+		if len(local.Active) == 0 || !kinds[attribution.Feature] || !kinds[attribution.Error] || !kinds[attribution.Token] || !kinds[attribution.Position] {
+			t.Errorf("%d features are active; the top logit has %d edges from %v", len(local.Active), incoming, kinds)
+		}
+		checkEverything(t, local, g)
+	})
+}
+
+// TestNextToNothing: a prompt of one token and one without active features take
+// every question without a fault.
+func TestNextToNothing(t *testing.T) {
+	onRandom(t, nil, func(t *testing.T, c randomCase) {
+		one := localized(t, c.Model, []int32{12})
+		checkEverything(t, one, graphOf(t, one))
+	})
+	onRandom(t, func(_ gpt2.Params, x *clt.Transcoder) {
+		for l := range x.Layers {
+			for f := range x.BEnc[l] {
+				x.BEnc[l][f] = -1e4
+			}
+		}
+	}, func(t *testing.T, c randomCase) {
+		if len(c.Active) > 0 {
+			t.Fatalf("%d features are active", len(c.Active))
+		}
+		checkEverything(t, c.Local, graphOf(t, c.Local))
+		if p, err := c.Predict(t.Context(), graphOf(t, c.Local), []Edit{SetTo(clt.Feature{Index: 2}, 2, 1)}); err != nil || len(p.Crossing) > 0 {
+			t.Errorf("switching one on: %v", err)
+		}
+	})
+}
+
+// checkEverything asks a prompt all there is to ask.
+func checkEverything(t *testing.T, l *Local, g *attribution.Graph) {
+	t.Helper()
+	if s := g.Score(); math.IsNaN(s.Replacement + s.Completeness + s.CompletenessCT + s.PathLength) {
+		t.Errorf("score %+v", s)
+	}
+	for _, share := range []float64{0, 0.8, 1} {
+		p, err := g.Prune(attribution.PruneConfig{Node: share, Edge: share, Fold: true})
+		if err != nil {
+			t.Fatalf("prune at %g: %v", share, err)
+		}
+		if p.Caption() == "" {
+			t.Error("no caption")
+		}
+	}
+	if _, err := g.TotalEffects(g.TopTarget()); err != nil {
+		t.Errorf("total effects: %v", err)
+	}
+	if _, err := g.SuggestGroups(); err != nil {
+		t.Errorf("groups: %v", err)
+	}
+	if _, err := l.Heads(t.Context(), l.TopTargets(1, 1)...); err != nil {
+		t.Errorf("heads: %v", err)
+	}
+	if a, err := l.AttributeScore(t.Context(), 1, 1, len(l.Tokens)-1, 0); err != nil || len(a.Top(3)) == 0 {
+		t.Errorf("score of a head: %v", err)
+	}
+	for _, mode := range []string{Constrained, Iterative, Live} {
+		cfg := l.everythingFrozen()
+		cfg.Mode = mode
+		if e := intervened(t, l, cfg); maxOf(e.KL()) > 1e-10 {
+			t.Errorf("%s without edits has a divergence of %g", mode, e.KL())
+		}
+	}
+	if p, err := l.Predict(t.Context(), g, nil); err != nil || len(p.Crossing) > 0 {
+		t.Errorf("prediction of nothing: %v", err)
+	}
+	if _, err := l.DirectEffects(t.Context(), l.TopTargets(1, 1), nil); err != nil {
+		t.Errorf("direct effects of nothing: %v", err)
+	}
+}
+
+// TestBudget: a graph beyond the budget is refused before it is made, with the
+// number of features that fit, and that number fits.
+func TestBudget(t *testing.T) {
+	onRandom(t, nil, func(t *testing.T, c randomCase) {
+		cfg := DefaultAttributeConfig()
+		cfg.MaxLogits, cfg.LogitProb, cfg.MaxBytes = 3, 1, 8*70*70
+		_, err := c.Attribute(t.Context(), cfg, nil)
+		if err == nil {
+			t.Fatalf("a graph of %d features was made", len(c.Active))
+		}
+		at := strings.Index(err.Error(), "cap the features at ")
+		if at < 0 || !strings.Contains(err.Error(), "the budget is 0.0 MiB") {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscanf(err.Error()[at:], "cap the features at %d", &cfg.MaxFeatures); err != nil {
+			t.Fatal(err)
+		}
+		for cfg.MaxFeatures > 1 { // the rows of a capped graph count too
+			if _, err = c.Attribute(t.Context(), cfg, nil); err == nil {
+				return
+			}
+			cfg.MaxFeatures /= 2
+		}
+		t.Errorf("no cap is small enough: %v", err)
+	})
+	if err := (AttributeConfig{Batch: 1, Interval: 1, MaxLogits: 1, LogitProb: 1, MaxBytes: -1}).Validate(); err == nil {
+		t.Error("a negative budget was accepted")
+	}
+}
+
+// TestRefusedTranscoders: another width, number of layers or read point is refused.
 func TestRefusedTranscoders(t *testing.T) {
 	cfg := toy.RandomConfig()
 	lm, err := gpt2.New(testbackend.Open(t, "go"), cfg, toy.RandomModel(cfg, 3), gpt2.LoadOptions{})
@@ -78,11 +217,17 @@ func TestRefusedTranscoders(t *testing.T) {
 		t.Fatal(err)
 	}
 	kind := toy.RandomKinds(cfg)["relu hook_resid_mid"]
-	for _, change := range []func(*clt.Config){func(c *clt.Config) { c.Layers = 2 }, func(c *clt.Config) { c.DModel = 6 }} {
+	for want, change := range map[string]func(*clt.Config){
+		"2 layers of width 8":                      func(c *clt.Config) { c.Layers = 2 },
+		"3 layers of width 6":                      func(c *clt.Config) { c.DModel = 6 },
+		`input_hook is "hook_mlp_in"`:              func(c *clt.Config) { c.Read = "hook_mlp_in" },
+		`input_hook is "hook_attn_out"`:            func(c *clt.Config) { c.Read = gpt2.AttnOut },
+		"must be one of [mlp.hook_in ln2.hook_nor": func(c *clt.Config) { c.Read = "" },
+	} {
 		other := kind
 		change(&other)
-		if _, err := New(lm, toy.RandomCLT(other, 1), attribution.Artifact{}); err == nil {
-			t.Errorf("%+v was accepted", other)
+		if _, err := New(lm, toy.RandomCLT(other, 1), attribution.Artifact{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 }

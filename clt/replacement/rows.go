@@ -2,6 +2,7 @@ package replacement
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
@@ -52,13 +53,18 @@ func (l *Local) biasPass() (logits gpt2.Array, reads []gpt2.Array, err error) {
 			addScaled(writes[i], p*l.CLT.DModel, bias, 1)
 		}
 	}
-	return l.affine(gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double), writes)
+	return l.affine(gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double), writes, nil)
 }
 
 // affine runs the frozen model on what stands at the embedding [batch, pos,
-// d_model] and what is written at each MLP output, both at bucket length.
-func (l *Local) affine(x0 gpt2.Array, writes []gpt2.Array) (logits gpt2.Array, reads []gpt2.Array, err error) {
-	exec, err := gpt2.Compiled(l.LM, "affine|"+l.key, affineGraph(l.LM.Config, l.CLT.Config))
+// d_model], what is written at each MLP output and, unless mids is nil, what is
+// added at each hook_resid_mid, all at bucket length.
+func (l *Local) affine(x0 gpt2.Array, writes, mids []gpt2.Array) (logits gpt2.Array, reads []gpt2.Array, err error) {
+	key := "affine|" + l.key
+	if mids != nil {
+		key = "affine mid|" + l.key
+	}
+	exec, err := gpt2.Compiled(l.LM, key, affineGraph(l.LM.Config, l.CLT.Config, mids != nil))
 	if err != nil {
 		return logits, nil, err
 	}
@@ -67,7 +73,7 @@ func (l *Local) affine(x0 gpt2.Array, writes []gpt2.Array) (logits gpt2.Array, r
 		in = append(in, t)
 	}
 	in = append(in, l.tokensTensor(), x0.Tensor(l.LM.Double))
-	for _, w := range writes {
+	for _, w := range append(slices.Clone(writes), mids...) {
 		in = append(in, w.Tensor(l.LM.Double))
 	}
 	for _, t := range l.skipTensors() {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
-	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
 // Prediction is what a graph says that edits will do in the local replacement model
@@ -21,11 +20,12 @@ type Prediction struct {
 // Predict predicts the effect of edits from the graph of the prompt, before they
 // are made. Features of the graph feed each other through its edges. An edited
 // feature that is no node of it, because it is inactive or beyond the cap, acts
-// through its decoders; its own inputs are not modelled. targets are those that the
+// through its decoders; its own inputs are not modelled. Vectors that edits add act
+// on all that reads them. targets are those that the
 // graph was made with; they are needed only for such features and targets that are
 // no single tokens.
 func (l *Local) Predict(ctx context.Context, g *attribution.Graph, edits []Edit, targets ...Target) (*Prediction, error) {
-	if err := l.checkEdits(edits, len(l.Tokens)); err != nil {
+	if err := l.checkHere(edits); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
@@ -41,7 +41,7 @@ func (l *Local) Predict(ctx context.Context, g *attribution.Graph, edits []Edit,
 	var changes []attribution.Change
 	var outside []Active // inactive or capped features, with the change of activation as value
 	for _, e := range edits {
-		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
+		for p := max(1, e.Pos); e.Add == nil && p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
 			a := Active{Feature: e.Feature, Pos: p, Value: l.change(e, p)}
 			at, ok := node[a.id()]
 			switch {
@@ -54,7 +54,7 @@ func (l *Local) Predict(ctx context.Context, g *attribution.Graph, edits []Edit,
 			}
 		}
 	}
-	push, err := l.push(g, outside, targets)
+	push, err := l.push(g, outside, edits, targets)
 	if err != nil {
 		return nil, err
 	}
@@ -83,41 +83,27 @@ func (l *Local) falls(n attribution.Node, change float64) bool {
 	return n.Preactivation+change <= theta
 }
 
-// push is the direct effect of features outside the graph on the graph's targets,
-// by one pass of the frozen model: nil if there are none.
-func (l *Local) push(g *attribution.Graph, outside []Active, targets []Target) ([]float64, error) {
-	if len(outside) == 0 {
-		return nil, nil
-	}
-	d, length := l.CLT.DModel, l.length()
-	writes := make([]gpt2.Array, l.CLT.Layers)
-	for i := range writes { // a pass with the change, and one without
-		writes[i] = gpt2.NewArray([]int{2, length, d}, l.LM.Double)
-	}
-	for _, a := range outside {
-		n := l.CLT.Targets(a.Layer)
-		for k := range n {
-			addScaled(writes[a.Layer+k], a.Pos*d, l.CLT.WDec[a.Layer][(a.Index*n+k)*d:][:d], a.Value)
-		}
-	}
-	logits, reads, err := l.affine(gpt2.NewArray([]int{2, length, d}, l.LM.Double), writes)
-	if err != nil {
+// push is the direct effect of features outside the graph, and of vectors that
+// edits add, on the graph's targets: nil if there are none.
+func (l *Local) push(g *attribution.Graph, outside []Active, edits []Edit, targets []Target) ([]float64, error) {
+	a, err := l.answer(outside, edits)
+	if a == nil || err != nil {
 		return nil, err
 	}
-	difference := func(a gpt2.Array, i int) float64 { return a.At(i) - a.At(a.Len()/2+i) }
+	d := l.CLT.DModel
 	push := make([]float64, len(g.Nodes))
 	for i, n := range g.Nodes {
 		switch n.Kind {
 		case attribution.Feature:
 			for j, w := range l.CLT.WEnc[n.Layer][n.Index*d:][:d] {
-				push[i] += float64(w) * difference(reads[n.Layer], n.Pos*d+j)
+				push[i] += float64(w) * a.read(n.Layer, n.Pos*d+j)
 			}
 		case attribution.Logit:
 			t, err := l.targetOfLogit(n.ID, targets)
 			if err != nil {
 				return nil, err
 			}
-			push[i] = l.directionOf(t, n, func(k int) float64 { return difference(logits, k) }, func(layer, k int) float64 { return difference(reads[layer], k) })
+			push[i] = l.directionOf(t, n.Pos, a.logit, a.read)
 		}
 	}
 	return push, nil
@@ -136,22 +122,22 @@ func (l *Local) targetOfLogit(id attribution.ID, targets []Target) (Target, erro
 
 // directionOf is a target's value for logits [pos, d_vocab] and reads [pos,
 // d_model] by layer.
-func (l *Local) directionOf(t Target, n attribution.Node, logit func(i int) float64, read func(layer, i int) float64) float64 {
+func (l *Local) directionOf(t Target, pos int, logit func(i int) float64, read func(layer, i int) float64) float64 {
 	sum, d, v := 0.0, l.CLT.DModel, l.LM.Config.DVocab
 	if f := t.Feature; f != nil {
 		for j, w := range l.CLT.WEnc[f.Layer][f.Index*d:][:d] {
-			sum += float64(w) * read(f.Layer, n.Pos*d+j)
+			sum += float64(w) * read(f.Layer, pos*d+j)
 		}
 		return sum
 	}
 	mean := 0.0
 	if t.Demean {
 		for i := range v {
-			mean += logit(n.Pos*v+i) / float64(v)
+			mean += logit(pos*v+i) / float64(v)
 		}
 	}
 	for _, w := range t.Tokens {
-		sum += w.Scale * (logit(n.Pos*v+int(w.ID)) - mean)
+		sum += w.Scale * (logit(pos*v+int(w.ID)) - mean)
 	}
 	return sum
 }

@@ -45,7 +45,7 @@ func checkPrediction(t *testing.T, l *Local, g *attribution.Graph, targets []Tar
 				measured = e.Pre[target.Feature.Layer].At(at) - l.pre[target.Feature.Layer].At(at)
 				break
 			}
-			measured = l.directionOf(target, n, func(k int) float64 { return e.Logits.At(k) - l.Logits.At(k) }, nil)
+			measured = l.directionOf(target, n.Pos, func(k int) float64 { return e.Logits.At(k) - l.Logits.At(k) }, nil)
 		}
 		if math.Abs(measured-p.Value[i]) > tol {
 			t.Fatalf("%v moves by %.12g, predicted %.12g", n.ID, measured, p.Value[i])
