@@ -32,8 +32,7 @@ var invariants = []covered{
 	{5, "the penalty's bounds, slope and limit", []string{"clt TestInvariant05Penalty", "clt TestSparsityLimits"}, ""},
 	{6, "decoder norms are over all targets together", []string{"clt TestInvariant06DecoderNorms", "clt TestLossTerms"}, ""},
 	{7, "rescaling a feature changes no loss and no normalised edge", []string{"clt TestRescaleSymmetry", "clt/replacement TestInvariant07RescaledRows", "clt/attribution TestInvariant44RowScaling"}, ""},
-	// Graphs are made from folded weights alone, so that equal activations and outputs are equal graphs.
-	{8, "folded weights on raw data are the scaled transcoder", []string{"clt TestFold"}, ""},
+	{8, "folded weights on raw data are the scaled transcoder, and so are their graphs", []string{"clt TestFold", "clt TestInvariant08FoldedGraph"}, ""},
 	{9, "parameter count; saving, loading and saving gives the same bytes", []string{"clt TestSaveLoadSave", "clt TestSavedLayout", "clt TestLoadReferenceFolders"}, ""},
 	{10, "gradients of the loss against central differences", []string{"clt TestLossGradient"}, ""},
 	{11, "schedules", []string{"clt TestSchedules"}, ""},
@@ -114,10 +113,10 @@ var acceptance = []covered{
 	{14, "converters keep reconstructions", nil, "clt/convert: there are no converters yet"},
 	{15, "forms of targets agree", []string{"clt/replacement TestTargetForms", "clt/replacement TestInvariant38Targets"}, ""},
 	{16, "a custom direction is the difference of rows", []string{"clt/replacement TestInvariant38Targets"}, ""},
-	{17, "interventions: no-op, direct effect, iterative, every new token", []string{"clt/replacement TestInvariant55NoOp", "clt/replacement TestInvariant59DirectLogitEffect", "clt/replacement TestInvariant61Iterative", "clt/replacement TestOpenEditsInGeneration"}, ""},
+	{17, "interventions: no-op, direct effect, iterative, every new token", []string{"clt/replacement TestInvariant55NoOp", "clt/replacement TestInvariant59DirectLogitEffect", "clt/replacement TestInvariant61Iterative", "clt/replacement TestOpenEditsInGeneration", "clt/replacement TestEditsBehindThePrompt"}, ""},
 	{18, "planted circuits", []string{"clt/replacement TestToyCircuits"}, ""},
 	{19, "XLA against Go", []string{"clt/replacement TestGraphParityWithReference", "clt/replacement TestSplitsOnXLA", "clt TestStepOnXLA"}, ""},
-	{20, "edge cases", []string{"clt/replacement TestPromptEdgeCases", "clt/replacement TestInterventionEdgeCases", "clt/attribution TestEdgeCases", "gpt2 TestBadPromptsAreRefused"}, ""},
+	{20, "edge cases", []string{"clt/replacement TestPromptEdgeCases", "clt/replacement TestInactiveLastPosition", "clt/replacement TestNextToNothing", "clt/replacement TestInterventionEdgeCases", "clt/replacement TestRefusedEdits", "clt/replacement TestNotFinite", "clt/replacement TestBudget", "clt/attribution TestEdgeCases", "gpt2 TestBadPromptsAreRefused"}, ""},
 	{21, "pages: no outside address, small, readable without script", []string{"viz TestHostileGraph", "viz TestBudgets", "viz TestPageBudget"}, ""},
 	{22, "same bytes twice", []string{"clt/replacement TestSameBytes", "viz TestSameBytes"}, ""},
 }
