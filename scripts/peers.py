@@ -276,9 +276,13 @@ def main():
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
         return
     clt, table = Clt(args), Table()
-    for work in args.only.split(","):
-        print(f"{work} ...", file=sys.stderr)
-        {"checkpoint": check_checkpoint, "tokenizer": bench_tokenizer, "memory": bench_memory}.get(work, lambda *a: bench_model(*a, work))(args, clt, table)
+    try:
+        for work in args.only.split(","):
+            print(f"{work} ...", file=sys.stderr)
+            {"checkpoint": check_checkpoint, "tokenizer": bench_tokenizer, "memory": bench_memory}.get(
+                work, lambda *a: bench_model(*a, work))(args, clt, table)
+    except KeyboardInterrupt:
+        print("interrupted; this is what there is", file=sys.stderr)
     if not table.pairs:
         return
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "?") if os.path.exists("/proc/cpuinfo") else "?"
