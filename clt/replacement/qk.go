@@ -106,15 +106,52 @@ func (a *QK) kinds(parts [][]float64) (sums [attribution.Logit][]float64) {
 	return sums
 }
 
-// AttributeScore attributes the score of one query and key of one head. It fails
-// if the pairs do not add up to the score of the clean run within RowTolerance.
-func (l *Local) AttributeScore(ctx context.Context, layer, head, query, key int) (*QK, error) {
+// Sides is, by source, what each gives with everything on the other side: on the
+// query's side first, then on the key's. Either adds up to the score.
+func (a *QK) Sides() (sides [2][]float64) {
+	for side, parts := range [2][2][][]float64{{a.Q, a.K}, {a.K, a.Q}} {
+		all := make([]float64, len(parts[1][0]))
+		for _, v := range parts[1] {
+			for c, x := range v {
+				all[c] += x
+			}
+		}
+		for _, v := range parts[0] {
+			sides[side] = append(sides[side], inner(v, all))
+		}
+	}
+	return sides
+}
+
+// Pattern is the attention of one query of one head on the clean run, by key.
+func (l *Local) Pattern(layer, head, query int) ([]float64, error) {
+	if err := l.checkHead(layer, head, query, 0); err != nil {
+		return nil, err
+	}
+	n := len(l.Tokens)
+	row := make([]float64, n)
+	for k := range row {
+		row[k] = l.pattern[layer].At((head*n+query)*n + k)
+	}
+	return row, nil
+}
+
+func (l *Local) checkHead(layer, head, query, key int) error {
 	c := l.LM.Config
 	switch {
 	case layer < 0 || layer >= c.Layers || head < 0 || head >= c.Heads:
-		return nil, fmt.Errorf("replacement: score of layer %d, head %d: layers are 0..%d and heads 0..%d", layer, head, c.Layers-1, c.Heads-1)
-	case key < 0 || query >= len(l.Tokens) || key > query:
-		return nil, fmt.Errorf("replacement: score of query %d and key %d: want 0 <= key <= query <= %d", query, key, len(l.Tokens)-1)
+		return fmt.Errorf("replacement: score of layer %d, head %d: layers are 0..%d and heads 0..%d", layer, head, c.Layers-1, c.Heads-1)
+	case key < 0 || query < 0 || query >= len(l.Tokens) || key > query:
+		return fmt.Errorf("replacement: score of query %d and key %d: want 0 <= key <= query <= %d", query, key, len(l.Tokens)-1)
+	}
+	return nil
+}
+
+// AttributeScore attributes the score of one query and key of one head. It fails
+// if the pairs do not add up to the score of the clean run within RowTolerance.
+func (l *Local) AttributeScore(ctx context.Context, layer, head, query, key int) (*QK, error) {
+	if err := l.checkHead(layer, head, query, key); err != nil {
+		return nil, err
 	}
 	cfg := DefaultAttributeConfig()
 	cfg.Targets = []Target{l.tokenTarget(0, 0, query)} // not swept
@@ -123,7 +160,7 @@ func (l *Local) AttributeScore(ctx context.Context, layer, head, query, key int)
 		return nil, err
 	}
 	a := &QK{Layer: layer, Head: head, Query: query, Key: key, Sources: append(b.sourceIDs(), attribution.ID{Kind: attribution.Bias})}
-	if a.Q, err = b.side(ctx, layer, head, query, 0, 1/math.Sqrt(float64(c.DHead()))); err != nil {
+	if a.Q, err = b.side(ctx, layer, head, query, 0, 1/math.Sqrt(float64(l.LM.Config.DHead()))); err != nil {
 		return nil, err
 	}
 	if a.K, err = b.side(ctx, layer, head, key, 1, 1); err != nil {

@@ -65,6 +65,28 @@ func TestScoreParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for side, list := range a.Sides() {
+			sum := 0.0
+			for i, w := range list {
+				one := 0.0
+				for j := range a.Sources {
+					if side == 0 {
+						one += a.Weight(i, j)
+					} else {
+						one += a.Weight(j, i)
+					}
+				}
+				if sum += w; math.Abs(one-w) > 1e-11 {
+					t.Fatalf("side %d: %v gives %g, its pairs %g", side, a.Sources[i], w, one)
+				}
+			}
+			if math.Abs(sum-a.Score) > 1e-10 {
+				t.Errorf("side %d adds up to %g, the score is %g", side, sum, a.Score)
+			}
+		}
+		if row, err := c.Pattern(layer, head, query); err != nil || math.Abs(row[key]-c.plain.Clean[string(gpt2.AttnPattern.At(layer))][(head*6+query)*6+key]) > 1e-12 {
+			t.Errorf("attention %v, %v", row, err)
+		}
 		base := c.frozenQK(nil, layer)
 		for i, s := range a.Sources {
 			if s.Kind == attribution.Bias || i%3 != 0 {

@@ -41,17 +41,15 @@ func (s *Service) Attribute(ctx context.Context, req wire.AttributeRequest, repo
 		return out, err
 	}
 	sum := sha256.Sum256(data)
-	return wire.GraphInfo{Path: req.Out, SHA256: hex.EncodeToString(sum[:]), Nodes: len(g.Nodes), Feature: g.Count(attribution.Feature),
+	return wire.GraphInfo{Warned: s.warnings(local), Path: req.Out, SHA256: hex.EncodeToString(sum[:]), Nodes: len(g.Nodes), Feature: g.Count(attribution.Feature),
 		Active: g.Settings.Active, Score: score(g), Seconds: time.Since(begin).Seconds()}, nil
 }
 
 func attribute(ctx context.Context, local *replacement.Local, req wire.AttributeRequest, report func(wire.Progress)) (*attribution.Graph, error) {
 	cfg := replacement.DefaultAttributeConfig()
-	if req.MaxLogits != 0 {
-		cfg.MaxLogits = req.MaxLogits
-	}
-	if req.LogitProb != 0 {
-		cfg.LogitProb = req.LogitProb
+	var err error
+	if cfg.MaxLogits, cfg.LogitProb, cfg.Targets, err = targets(local, req.Targets, req.MaxLogits, req.LogitProb); err != nil {
+		return nil, err
 	}
 	if req.Batch != 0 {
 		cfg.Batch = req.Batch
@@ -60,24 +58,34 @@ func attribute(ctx context.Context, local *replacement.Local, req wire.Attribute
 		cfg.Interval = req.Interval
 	}
 	cfg.MaxFeatures, cfg.Compat = req.MaxFeatures, req.Compat
-	for _, text := range req.Targets {
-		if len(req.Targets) == 1 && strings.HasPrefix(text, "@") {
-			list, err := local.TopTargetsAt(text, cfg.MaxLogits, cfg.LogitProb)
-			if err != nil {
-				return nil, err
-			}
-			cfg.Targets = list
-			break
-		}
-		t, err := local.ParseTarget(text)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Targets = append(cfg.Targets, t)
-	}
 	return local.Attribute(ctx, cfg, func(done, total int) {
 		tell(report, wire.Progress{Phase: "attribute", Done: done, Total: total})
 	})
+}
+
+// targets reads what people ask for: tokens, differences, features, or the top
+// logits (none, then) at the last or another position; with the settings of top
+// logits, where 0 takes the default.
+func targets(local *replacement.Local, texts []string, most int, prob float64) (maxLogits int, logitProb float64, list []replacement.Target, err error) {
+	d := replacement.DefaultAttributeConfig()
+	if most == 0 {
+		most = d.MaxLogits
+	}
+	if prob == 0 {
+		prob = d.LogitProb
+	}
+	if len(texts) == 1 && strings.HasPrefix(texts[0], "@") {
+		list, err = local.TopTargetsAt(texts[0], most, prob)
+		return most, prob, list, err
+	}
+	for _, text := range texts {
+		t, err := local.ParseTarget(text)
+		if err != nil {
+			return most, prob, nil, err
+		}
+		list = append(list, t)
+	}
+	return most, prob, list, nil
 }
 
 // score converts the graph's score to the wire.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -26,7 +28,11 @@ func (s *Service) Intervene(ctx context.Context, req wire.InterveneRequest, repo
 	if err != nil {
 		return out, err
 	}
-	edits, err := parseEdits(req.Edits)
+	edits, other, err := s.edits(local, req.Edits, req.Other)
+	if err != nil {
+		return out, err
+	}
+	groups, err := readGroups(local, req.Groups, edits)
 	if err != nil {
 		return out, err
 	}
@@ -37,21 +43,31 @@ func (s *Service) Intervene(ctx context.Context, req wire.InterveneRequest, repo
 	if req.Top == 0 {
 		req.Top = 10
 	}
-	last := len(local.Tokens) - 1
+	last, kl := len(local.Tokens)-1, effect.KL()
 	before, after := logitRow(local.Logits, last), logitRow(effect.Logits, last)
-	out = wire.InterveneResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Mode: cfg.Mode, Layers: [2]int{cfg.From, cfg.To},
-		Frozen: cfg.Frozen(), Edits: req.Edits, Before: predictions(local.LM.Top(before, req.Top)), After: predictions(local.LM.Top(after, req.Top)),
-		Changed: changes(local, effect, 50), Out: req.Out}
-	if out.Tracked, err = s.track(ctx, local, edits, req.Track, before, after); err != nil {
+	off, on := effect.Switched()
+	out = wire.InterveneResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Warned: s.warnings(local), Mode: cfg.Mode, Layers: [2]int{cfg.From, cfg.To},
+		Frozen: cfg.Frozen(), Edits: editTexts(edits), Before: predictions(local.LM.Top(before, req.Top)), After: predictions(local.LM.Top(after, req.Top)),
+		KL: kl[last], KLMean: mean(kl), Groups: groupChanges(local, groups, effect), Changed: changes(local, effect, 50), Off: len(off), On: len(on), Out: req.Out}
+	targets, err := trackTargets(local, other, req.Track, 1)
+	if err != nil {
 		return out, err
 	}
-	if out.Control, err = control(ctx, local, cfg, edits, req, out.Tracked, before, report); err != nil {
+	if out.Tracked, err = track(ctx, local, effect, edits, targets); err != nil {
+		return out, err
+	}
+	if cfg.Mode == replacement.Iterative {
+		if err := predictTotal(ctx, local, targets, edits, &out); err != nil {
+			return out, err
+		}
+	}
+	if out.Control, err = control(ctx, local, cfg, edits, req, out.Tracked, targets, report); err != nil {
 		return out, err
 	}
 	if req.Out == "" {
 		return out, nil
 	}
-	return out, safetensors.WriteFile(req.Out, map[string]string{"mode": cfg.Mode, "edits": strings.Join(req.Edits, " ")},
+	return out, safetensors.WriteFile(req.Out, map[string]string{"mode": cfg.Mode, "edits": strings.Join(out.Edits, " ")},
 		tensor("logits_before", local.Logits), tensor("logits_after", effect.Logits),
 		tensor("preact_before", stack(local.Preactivations())), tensor("preact_after", stack(effect.Pre)))
 }
@@ -129,36 +145,61 @@ func changes(local *replacement.Local, e *replacement.Effect, most int) []wire.F
 	return list[:min(most, len(list))]
 }
 
-// track follows tokens: the change of their centred logit, and the change that
-// the graph's direct edges predict.
-func (s *Service) track(ctx context.Context, local *replacement.Local, edits []replacement.Edit, names []string, before, after []float64) ([]wire.Tracked, error) {
+// trackTargets are the tokens that are followed: those named, or the likeliest of
+// the prompt and of the other prompt of a swap.
+func trackTargets(local, other *replacement.Local, names []string, most int) ([]replacement.Target, error) {
 	var targets []replacement.Target
+	add := func(t replacement.Target) {
+		if !slices.ContainsFunc(targets, func(x replacement.Target) bool { return x.Pos == t.Pos && x.Tokens[0].ID == t.Tokens[0].ID }) {
+			targets = append(targets, t)
+		}
+	}
 	for _, n := range names {
 		t, err := local.ParseTarget(n)
 		if err != nil {
 			return nil, err
 		}
 		if len(t.Tokens) != 1 {
-			return nil, fmt.Errorf("engine: intervene: track %q; name single tokens", n)
+			return nil, fmt.Errorf("engine: track %q; name single tokens", n)
 		}
-		targets = append(targets, t)
+		add(t)
 	}
-	if len(targets) == 0 {
-		targets = local.TopTargets(1, 1)
+	if len(names) > 0 {
+		return targets, nil
 	}
+	targets = local.TopTargets(most, 1)
+	if other != nil {
+		id := int(other.TopTargets(1, 1)[0].Tokens[0].ID)
+		t, err := local.TargetOf(attribution.ID{Kind: attribution.Logit, Pos: len(local.Tokens) - 1, Index: id})
+		if err != nil {
+			return nil, err
+		}
+		add(t)
+	}
+	return targets, nil
+}
+
+// track gives the change of each target's centred logit, and the change that the
+// graph's direct edges predict.
+func track(ctx context.Context, local *replacement.Local, effect *replacement.Effect, edits []replacement.Edit, targets []replacement.Target) ([]wire.Tracked, error) {
 	predicted, err := local.DirectEffects(ctx, targets, edits)
 	if err != nil {
 		return nil, err
 	}
-	lp0, lp1 := gpt2.LogProbs(before), gpt2.LogProbs(after)
 	var list []wire.Tracked
 	for i, t := range targets {
+		before, after := logitRow(local.Logits, t.Pos), logitRow(effect.Logits, t.Pos)
+		lp0, lp1 := gpt2.LogProbs(before), gpt2.LogProbs(after)
 		id := t.Tokens[0].ID
 		list = append(list, wire.Tracked{ID: id, Token: t.Label, LogitBefore: before[id], LogitAfter: after[id],
-			ProbBefore: math.Exp(lp0[id]), ProbAfter: math.Exp(lp1[id]), Predicted: predicted[i],
-			Measured: after[id] - mean(after) - before[id] + mean(before)})
+			ProbBefore: math.Exp(lp0[id]), ProbAfter: math.Exp(lp1[id]), Predicted: predicted[i], Measured: centredChange(before, after, id)})
 	}
 	return list, nil
+}
+
+// centredChange is the change of a logit relative to the mean logit.
+func centredChange(before, after []float64, id int32) float64 {
+	return after[id] - mean(after) - before[id] + mean(before)
 }
 
 func mean(v []float64) float64 {
@@ -170,7 +211,7 @@ func mean(v []float64) float64 {
 }
 
 // control repeats the intervention with random edits of equal count and mass.
-func control(ctx context.Context, local *replacement.Local, cfg replacement.InterveneConfig, edits []replacement.Edit, req wire.InterveneRequest, tracked []wire.Tracked, before []float64, report func(wire.Progress)) (int, error) {
+func control(ctx context.Context, local *replacement.Local, cfg replacement.InterveneConfig, edits []replacement.Edit, req wire.InterveneRequest, tracked []wire.Tracked, targets []replacement.Target, report func(wire.Progress)) (int, error) {
 	draws := 0
 	sums := make([]wire.Control, len(tracked))
 	for i := range req.Control {
@@ -182,9 +223,8 @@ func control(ctx context.Context, local *replacement.Local, cfg replacement.Inte
 		if err != nil {
 			return draws, err
 		}
-		after := logitRow(e.Logits, len(local.Tokens)-1)
-		for k, t := range tracked {
-			d := after[t.ID] - mean(after) - before[t.ID] + mean(before)
+		for k, t := range targets {
+			d := centredChange(logitRow(local.Logits, t.Pos), logitRow(e.Logits, t.Pos), t.Tokens[0].ID)
 			sums[k].Mean += d
 			sums[k].MeanAbs += math.Abs(d)
 			sums[k].MaxAbs = math.Max(sums[k].MaxAbs, math.Abs(d))

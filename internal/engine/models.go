@@ -160,7 +160,7 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 		if err != nil {
 			return out, err
 		}
-		edits, err := parseEdits(req.Edits)
+		edits, err := s.liveEdits(r, req, ids)
 		if err != nil {
 			return out, err
 		}
@@ -192,25 +192,13 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 	return out, nil
 }
 
-func parseEdits(list []string) ([]replacement.Edit, error) {
-	var edits []replacement.Edit
-	for _, text := range list {
-		e, err := replacement.ParseEdit(text)
-		if err != nil {
-			return nil, err
-		}
-		edits = append(edits, e)
-	}
-	return edits, nil
-}
-
 // Encode lists the active features of a prompt.
 func (s *Service) Encode(ctx context.Context, req wire.EncodeRequest, report func(wire.Progress)) (out wire.EncodeResponse, err error) {
 	local, err := s.local(req.Setup, req.Prompt)
 	if err != nil {
 		return out, err
 	}
-	out = wire.EncodeResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Active: []wire.Activation{}}
+	out = wire.EncodeResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Warned: s.warnings(local), Active: []wire.Activation{}}
 	for _, a := range local.Active {
 		out.Active = append(out.Active, wire.Activation{Layer: a.Layer, Pos: a.Pos, Index: a.Index, Value: a.Value})
 	}

@@ -33,6 +33,7 @@ type Service struct {
 	backends map[string]opened
 	models   map[string]*gpt2.Model
 	joined   map[string]*replacement.Model
+	fits     map[*replacement.Model]string // what is wrong with a transcoder, "" for nothing; see warnings
 	scratch  string
 }
 
@@ -43,7 +44,8 @@ type opened struct {
 
 // New returns a service with nothing open.
 func New() *Service {
-	return &Service{backends: map[string]opened{}, models: map[string]*gpt2.Model{}, joined: map[string]*replacement.Model{}}
+	return &Service{backends: map[string]opened{}, models: map[string]*gpt2.Model{}, joined: map[string]*replacement.Model{},
+		fits: map[*replacement.Model]string{}}
 }
 
 // Close frees what is open and removes scratch files.
@@ -66,7 +68,8 @@ func (s *Service) Verbs() server.Table {
 		"generate": server.Handle(s.Generate), "train-lm": server.Handle(s.TrainLM), "train": server.Handle(s.Train),
 		"eval": server.Handle(s.Eval), "encode": server.Handle(s.Encode), "attribute": server.Handle(s.Attribute),
 		"intervene": server.Handle(s.Intervene), "doctor": server.Handle(s.Doctor), "accuracy": server.Handle(s.Accuracy),
-		"prompts": server.Handle(s.Prompts),
+		"prompts": server.Handle(s.Prompts), "heads": server.Handle(s.Heads), "qk": server.Handle(s.QK),
+		"weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf),
 	}
 }
 

@@ -102,7 +102,8 @@ type GenerateRequest struct {
 	TopK        int      `json:"top_k,omitempty"`
 	TopP        float64  `json:"top_p,omitempty"`
 	Seed        uint64   `json:"seed"`
-	Edits       []string `json:"edits,omitempty"`       // live edits of features
+	Edits       []string `json:"edits,omitempty"`       // live edits, as InterveneRequest has them
+	Other       *Prompt  `json:"other,omitempty"`       // prompt that swaps take activations from
 	Replacement bool     `json:"replacement,omitempty"` // continue with the full replacement model
 }
 
@@ -228,6 +229,7 @@ type Activation struct {
 // EncodeResponse is ordered by layer, position, index.
 type EncodeResponse struct {
 	TokensResponse
+	Warned
 	Active []Activation `json:"active"`
 }
 
@@ -247,6 +249,7 @@ type AttributeRequest struct {
 
 // GraphInfo describes a graph in a file.
 type GraphInfo struct {
+	Warned
 	Path    string  `json:"path"`
 	SHA256  string  `json:"sha256"`
 	Nodes   int     `json:"nodes"`
@@ -263,67 +266,6 @@ type Score struct {
 	CompletenessCT      float64 `json:"completeness_ct"`
 	PathLength          float64 `json:"path_length"`
 	RowIdentityMaxError float64 `json:"row_identity_max_error"`
-}
-
-// InterveneRequest edits features and runs the model.
-type InterveneRequest struct {
-	Setup
-	Prompt
-	Edits   []string `json:"edits"`
-	Layers  string   `json:"layers,omitempty"`  // "a:b"; empty for all
-	Freeze  string   `json:"freeze,omitempty"`  // "attention,ln", "attention", "none"; empty: what fits the mode
-	Mode    string   `json:"mode,omitempty"`    // constrained, iterative, live
-	Control int      `json:"control,omitempty"` // random draws of equal count and mass; 0 for none
-	Seed    uint64   `json:"seed,omitempty"`
-	Track   []string `json:"track,omitempty"` // tokens whose logits are followed; the top one if empty
-	Top     int      `json:"top,omitempty"`
-	Out     string   `json:"out,omitempty"` // safetensors with logits and pre-activations
-}
-
-// Tracked is one token's logit before and after, the graph's prediction of the
-// change and what random edits of the same size did.
-type Tracked struct {
-	ID          int32    `json:"id"`
-	Token       string   `json:"token"`
-	LogitBefore float64  `json:"logit_before"`
-	LogitAfter  float64  `json:"logit_after"`
-	ProbBefore  float64  `json:"prob_before"`
-	ProbAfter   float64  `json:"prob_after"`
-	Predicted   float64  `json:"predicted_change"` // of the centred logit, from the graph's direct edges
-	Measured    float64  `json:"measured_change"`  // of the centred logit
-	Control     *Control `json:"control,omitempty"`
-}
-
-// Control sums up random edits: change of the centred logit.
-type Control struct {
-	Draws   int     `json:"draws"`
-	Mean    float64 `json:"mean"`
-	MeanAbs float64 `json:"mean_abs"`
-	MaxAbs  float64 `json:"max_abs"`
-}
-
-// FeatureChange is a feature whose activation changed.
-type FeatureChange struct {
-	Layer  int     `json:"layer"`
-	Pos    int     `json:"pos"`
-	Index  int     `json:"index"`
-	Before float64 `json:"before"`
-	After  float64 `json:"after"`
-}
-
-// InterveneResponse is what the edits did.
-type InterveneResponse struct {
-	TokensResponse
-	Mode    string          `json:"mode"`
-	Layers  [2]int          `json:"layers"`
-	Frozen  []string        `json:"frozen"`
-	Edits   []string        `json:"edits"`
-	Before  []Prediction    `json:"before"`
-	After   []Prediction    `json:"after"`
-	Tracked []Tracked       `json:"tracked"`
-	Changed []FeatureChange `json:"changed"` // the largest, at most 50
-	Control int             `json:"control"` // draws done
-	Out     string          `json:"out,omitempty"`
 }
 
 // Check is one line of Doctor.
