@@ -31,8 +31,13 @@ func attributeVerb(f *flag.FlagSet) func(c *call) error {
 	f.IntVar(&req.Batch, "batch", d.Batch, "targets per backward sweep")
 	f.IntVar(&req.Interval, "update-interval", d.Interval, "with a cap: batches between two rankings of the features")
 	f.StringVar(&req.Compat, "compat", d.Compat, "`name`: "+compatName+" leaves out position and bias nodes, as that program does")
+	heads := f.Bool("heads", false, "also split the strongest edges into each target by attention head: through which head?")
+	headEdges := f.Int("head-edges", topDefault, "with -heads: edges of each target")
 	asJSON := f.Bool("json", false, "what was made, as JSON")
 	return func(c *call) error {
+		if err := c.positive(f, "head-edges"); err != nil {
+			return err
+		}
 		if err := checkAttribute(c, f, req, cut.cfg, outs); err != nil {
 			return err
 		}
@@ -49,9 +54,16 @@ func attributeVerb(f *flag.FlagSet) func(c *call) error {
 		if err != nil {
 			return err
 		}
+		c.warn(info.Warnings)
 		g, err := engine.LoadGraph(info.Path)
 		if err != nil {
 			return err
+		}
+		var split wire.HeadsResponse
+		if *heads {
+			if split, err = c.heads(req, *headEdges); err != nil {
+				return err
+			}
 		}
 		for i, path := range whole {
 			if i > 0 {
@@ -72,9 +84,12 @@ func attributeVerb(f *flag.FlagSet) func(c *call) error {
 			info.Path = outs[0]
 		}
 		if *asJSON {
-			return c.json(info)
+			return c.json(struct {
+				wire.GraphInfo
+				Heads []wire.HeadTarget `json:"heads,omitempty"`
+			}{info, split.Targets})
 		}
-		c.printf("%s", graphText(g, cut.cfg))
+		c.printf("%s%s", graphText(g, cut.cfg), headsText(split.Targets))
 		return nil
 	}
 }

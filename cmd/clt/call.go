@@ -64,6 +64,13 @@ func (c *call) remark(format string, args ...any) {
 	fmt.Fprintf(c.err, "clt %s: %s\n", c.verb, fmt.Sprintf(format, args...))
 }
 
+// warn shows what people should know before they trust a result.
+func (c *call) warn(list []string) {
+	for _, w := range list {
+		c.remark("WARNING: %s", w)
+	}
+}
+
 // json writes one value to stdout.
 func (c *call) json(v any) error {
 	e := json.NewEncoder(c.out)

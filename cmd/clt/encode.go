@@ -21,6 +21,7 @@ func encodeVerb(f *flag.FlagSet) func(c *call) error {
 		if err != nil {
 			return err
 		}
+		c.warn(res.Warnings)
 		if *asJSON {
 			return c.json(res.Active)
 		}

@@ -109,6 +109,43 @@ func (p *promptFlags) prompt(c *call) (wire.Prompt, error) {
 	return wire.Prompt{Text: p.text, IDs: p.ids, NoBOS: !p.bos}, nil
 }
 
+// otherFlags are the prompt that swaps take activations from.
+type otherFlags struct {
+	text string
+	ids  idList
+}
+
+func addOther(f *flag.FlagSet) *otherFlags {
+	o := &otherFlags{}
+	f.StringVar(&o.text, "other", "", "`text` of another prompt, for edits that take activations from it (L,P,F=@Q)")
+	f.Var(&o.ids, "other-ids", "token `ids` of another prompt")
+	return o
+}
+
+// prompt is what the flags say, nil for nothing.
+func (o *otherFlags) prompt(c *call, bos bool) (*wire.Prompt, error) {
+	switch {
+	case c.given["other"] && c.given["other-ids"]:
+		return nil, badCall("-other and -other-ids are both given; give one")
+	case c.given["other"] && o.text == "", c.given["other-ids"] && len(o.ids) == 0:
+		return nil, badCall("the other prompt is empty; give a text with -other or token ids with -other-ids")
+	case !c.given["other"] && !c.given["other-ids"]:
+		return nil, nil
+	}
+	return &wire.Prompt{Text: o.text, IDs: o.ids, NoBOS: !bos}, nil
+}
+
+// checkOther refuses another prompt that does not fit the model.
+func (c *call) checkOther(set wire.Setup, other *wire.Prompt) error {
+	if other == nil {
+		return nil
+	}
+	if _, err := c.service().Tokens(c.ctx, wire.TokensRequest{Setup: set, Prompt: *other}, nil); err != nil {
+		return usageError{fmt.Errorf("the other prompt: %w", err)}
+	}
+	return nil
+}
+
 // open opens model and transcoder, so that what is wrong with the call is told
 // from what is wrong with the work.
 func (c *call) open(set wire.Setup, withCLT bool) (wire.ModelInfo, error) {

@@ -12,9 +12,11 @@ import (
 func interveneVerb(f *flag.FlagSet) func(c *call) error {
 	set := setupFlags(f, hasCLT|hasDType)
 	p := addPrompt(f)
-	var edits, track list
+	o := addOther(f)
+	var edits, track, groups list
 	var req wire.InterveneRequest
-	f.Var(&edits, "edit", "`edit` of a feature, L,P,F=VALUE or L,P,F*FACTOR, P may be a: for position a and all later; may be repeated")
+	f.Var(&edits, "edit", "`edit`: "+replacement.EditSyntax+"; may be repeated (default with -other: swap all features where the tokens differ)")
+	f.Var(&groups, "group", "`NAME=L/F@P,L/F@P`: a supernode whose activation is read out before and after; may be repeated")
 	f.StringVar(&req.Layers, "layers", "", "`a:b`: carry the edits out in layers a to b-1 (default: all)")
 	f.StringVar(&req.Freeze, "freeze", "", "what stays as in the clean run: attention, ln, attention,ln or none (default: what fits the mode)")
 	f.StringVar(&req.Mode, "mode", replacement.Constrained, "`mode`: constrained, iterative or live")
@@ -25,6 +27,13 @@ func interveneVerb(f *flag.FlagSet) func(c *call) error {
 	f.StringVar(&req.Out, "o", "", "safetensors `file` with logits_before, logits_after, preact_before, preact_after")
 	asJSON := f.Bool("json", false, "everything as JSON")
 	return func(c *call) error {
+		var err error
+		if req.Other, err = o.prompt(c, p.bos); err != nil {
+			return err
+		}
+		if req.Groups, err = parseGroups(groups); err != nil {
+			return err
+		}
 		if err := checkIntervene(&req, edits); err != nil {
 			return err
 		}
@@ -32,11 +41,15 @@ func interveneVerb(f *flag.FlagSet) func(c *call) error {
 		if err != nil {
 			return err
 		}
+		if err := c.checkOther(*set, req.Other); err != nil {
+			return err
+		}
 		req.Setup, req.Prompt, req.Edits, req.Track = *set, prompt, edits, track
 		res, err := c.service().Intervene(c.ctx, req, c.progress())
 		if err != nil {
 			return err
 		}
+		c.warn(res.Warnings)
 		if req.Out != "" {
 			c.remark("wrote %s", req.Out)
 		}
@@ -49,7 +62,7 @@ func interveneVerb(f *flag.FlagSet) func(c *call) error {
 }
 
 func checkIntervene(req *wire.InterveneRequest, edits []string) error {
-	if len(edits) == 0 {
+	if len(edits) == 0 && req.Other == nil {
 		return badCall("no edit; give -edit L,P,F=VALUE or -edit L,P,F*FACTOR")
 	}
 	switch req.Mode {
@@ -92,39 +105,24 @@ func checkEdits(edits []string) error {
 	return nil
 }
 
-// interventionText is an intervention for people.
-func interventionText(r wire.InterveneResponse) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nmode %s, layers %d to %d, frozen: %s\n\n", promptLine(r.TokensResponse), r.Mode, r.Layers[0], r.Layers[1]-1, frozenText(r.Frozen))
-	var rows [][]string
-	for i := range max(len(r.Before), len(r.After)) {
-		row := []string{"", "", "", ""}
-		if i < len(r.Before) {
-			row[0], row[1] = fmt.Sprintf("%q", r.Before[i].Token), fmt.Sprintf("%.4f", r.Before[i].Prob)
+// parseGroups reads supernodes.
+func parseGroups(texts []string) ([]wire.Group, error) {
+	var groups []wire.Group
+	for _, text := range texts {
+		name, members, ok := strings.Cut(text, "=")
+		g := wire.Group{Name: strings.TrimSpace(name), Features: strings.FieldsFunc(members, func(r rune) bool { return r == ',' || r == ' ' })}
+		for _, m := range g.Features {
+			var l, f, p int
+			if n, _ := fmt.Sscanf(m, "%d/%d@%d", &l, &f, &p); n != 3 {
+				ok = false
+			}
 		}
-		if i < len(r.After) {
-			row[2], row[3] = fmt.Sprintf("%q", r.After[i].Token), fmt.Sprintf("%.4f", r.After[i].Prob)
+		if !ok || g.Name == "" || len(g.Features) == 0 {
+			return nil, badCall("-group %s; give NAME=L/F@P,L/F@P", text)
 		}
-		rows = append(rows, row)
+		groups = append(groups, g)
 	}
-	b.WriteString(table("Predictions", []string{"before", "p", "after", "p"}, rows) + "\n")
-	rows = nil
-	for _, t := range r.Tracked {
-		row := []string{fmt.Sprintf("%q", t.Token), number(t.LogitBefore), number(t.LogitAfter), number(t.Measured), number(t.Predicted), "-", "-"}
-		if t.Control != nil {
-			row[5], row[6] = number(t.Control.MeanAbs), number(t.Control.MaxAbs)
-		}
-		rows = append(rows, row)
-	}
-	b.WriteString(table("Followed", []string{"token", "logit before", "after", "change, centred", "predicted by the edges", "control, mean size", "largest"}, rows))
-	if len(r.Changed) > 0 {
-		rows = nil
-		for _, ch := range r.Changed[:min(10, len(r.Changed))] {
-			rows = append(rows, []string{fmt.Sprintf("L%d/F%d at %d", ch.Layer, ch.Index, ch.Pos), number(ch.Before), number(ch.After)})
-		}
-		b.WriteString("\n" + table(fmt.Sprintf("Features that changed most, of %d", len(r.Changed)), []string{"feature", "before", "after"}, rows))
-	}
-	return b.String()
+	return groups, nil
 }
 
 func frozenText(list []string) string {

@@ -152,7 +152,7 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 	if err != nil {
 		return out, err
 	}
-	if len(req.Edits) > 0 {
+	if len(req.Edits) > 0 || req.Other != nil {
 		if req.Replacement {
 			return out, fmt.Errorf("engine: generate: edits act on the model itself, not on its replacement; leave out one of the two")
 		}
