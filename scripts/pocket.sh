@@ -21,7 +21,7 @@ train() { # name, flags...
 	phase "$name" "$name.json" bin/clt train -model "$out/model" -world -resume -o "$out/$name" "$@"
 }
 phase "language model" model.json bin/clt train-lm -world -resume -o "$out/model"
-train clt -activation jumprelu -lambda 0.42 -steps 1500
+train clt -activation jumprelu -lambda 0.37 -steps 1800
 train batchtopk -activation batchtopk -k 4 -steps 1500
 train per-layer -activation jumprelu -lambda 0.42 -steps 1500 -per-layer
 "${PYTHON:-python3}" scripts/pocket_card.py "$out" >"$out/README.md"
