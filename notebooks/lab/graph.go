@@ -58,18 +58,6 @@ func (g *Graph) Label(id attribution.ID, text string) *Graph {
 	return &p
 }
 
-// Scale makes edits that multiply the features of a group, for Session.Intervene:
-// factor 0 takes them out, -1 turns them round (the paper's suppression).
-func Scale(group []attribution.ID, factor float64) []string {
-	var edits []string
-	for _, id := range group {
-		if id.Kind == attribution.Feature {
-			edits = append(edits, fmt.Sprintf("%d,%d,%d*%g", id.Layer, id.Pos, id.Index, factor))
-		}
-	}
-	return edits
-}
-
 // Proven ends the cell unless every row of the whole graph adds up to its target's
 // value, and says how well it does.
 func (g *Graph) Proven() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,6 +49,7 @@ func engineMain(args []string) int {
 		os.Exit(2)
 		return 0, nil
 	})}
+	maps.Copy(verbs, cannedVerbs())
 	if err := server.Serve(context.Background(), cfg, verbs); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -167,33 +167,6 @@ func (f *Features) Output() viz.Output {
 	return viz.Tokens(f.Tokens, rows)
 }
 
-// Effect is what edits did.
-type Effect struct{ wire.InterveneResponse }
-
-// Output is the predictions before and after, and a table that holds the graph's
-// prediction and the random control beside the measurement.
-func (e *Effect) Output() viz.Output {
-	top := viz.TopK(vizTop(e.Before[:min(5, len(e.Before))]), vizTop(e.After[:min(5, len(e.After))]), "before", "after",
-		fmt.Sprintf("%d edits, %s; frozen: %s", len(e.Edits), e.Mode, orNothing(e.Frozen)))
-	var rows [][]string
-	for _, t := range e.Tracked {
-		control := "not asked for"
-		if c := t.Control; c != nil {
-			control = fmt.Sprintf("%+.3f mean, %.3f largest (%d draws)", c.Mean, c.MaxAbs, c.Draws)
-		}
-		rows = append(rows, []string{t.Token, fmt.Sprintf("%.3f → %.3f", t.ProbBefore, t.ProbAfter), fmt.Sprintf("%+.3f", t.Predicted), fmt.Sprintf("%+.3f", t.Measured), control})
-	}
-	table := viz.Table("Change of the centred logit", []string{"token", "probability", "predicted by the graph's edges", "measured", "random edits of equal count and mass"}, rows)
-	return viz.Join("effect", top, table)
-}
-
-func orNothing(list []string) string {
-	if len(list) == 0 {
-		return "nothing"
-	}
-	return strings.Join(list, ", ")
-}
-
 // Generation is a continued prompt.
 type Generation struct{ wire.GenerateResponse }
 

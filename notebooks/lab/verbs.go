@@ -102,6 +102,7 @@ func (s *Session) Eval() *Evaluation {
 func (s *Session) Features(prompt string) *Features {
 	f := &Features{}
 	s.do("encode", wire.EncodeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &f.EncodeResponse, nil)
+	warn(f.Warnings)
 	return f
 }
 
@@ -110,6 +111,7 @@ func (s *Session) Features(prompt string) *Features {
 func (s *Session) Graph(prompt string, targets ...string) *Graph {
 	g := &Graph{session: s, Prompt: prompt}
 	s.do("attribute", wire.AttributeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Targets: targets}, &g.Info, nil)
+	warn(g.Info.Warnings)
 	var err error
 	if g.Graph, err = readGraph(g.Info.Path); err != nil {
 		fail("graph", err)
@@ -128,43 +130,6 @@ func readGraph(path string) (*attribution.Graph, error) {
 		return nil, fmt.Errorf("lab: the graph's file: %w; run the cell again", err)
 	}
 	return attribution.ReadSafetensors(f, info.Size())
-}
-
-// Intervene edits features ("L,P,F=VALUE" or "L,P,F*FACTOR") and runs the model,
-// beside twenty random edits of equal count and activation mass. By default MLP
-// outputs, attention and LayerNorm are frozen otherwise: the direct effect, which
-// the graph predicts exactly. WithMode changes that.
-func (s *Session) Intervene(prompt string, edits []string, options ...InterveneOption) *Effect {
-	req := wire.InterveneRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Edits: edits, Control: 20, Seed: 1}
-	for _, o := range options {
-		o(&req)
-	}
-	e := &Effect{}
-	s.do("intervene", req, &e.InterveneResponse, nil)
-	return e
-}
-
-// InterveneOption changes how Intervene works.
-type InterveneOption func(*wire.InterveneRequest)
-
-// WithMode sets constrained, iterative or live.
-func WithMode(mode string) InterveneOption {
-	return func(r *wire.InterveneRequest) { r.Mode = mode }
-}
-
-// Track follows these tokens instead of the likeliest one.
-func Track(tokens ...string) InterveneOption {
-	return func(r *wire.InterveneRequest) { r.Track = tokens }
-}
-
-// Freeze sets what is frozen: "attention,ln", "attention" or "none".
-func Freeze(what string) InterveneOption {
-	return func(r *wire.InterveneRequest) { r.Freeze = what }
-}
-
-// Layers sets the range "a:b" of layers that are edited.
-func Layers(r string) InterveneOption {
-	return func(q *wire.InterveneRequest) { q.Layers = r }
 }
 
 // Replace continues a prompt with the model and with its full replacement, in
