@@ -64,6 +64,9 @@ func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(
 	if len(cfg.Targets) == 0 {
 		cfg.Targets = l.TopTargets(cfg.MaxLogits, cfg.LogitProb)
 	}
+	if err := l.checkTargets(cfg.Targets); err != nil {
+		return nil, err
+	}
 	if err := l.checkSize(cfg); err != nil {
 		return nil, err
 	}
@@ -96,6 +99,25 @@ func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(
 		return nil, fmt.Errorf("replacement: attribute: the row of %s misses its value by %.3g of max(1, |value|), more than %g; report this with the prompt", node, worst, tol)
 	}
 	return g, nil
+}
+
+// checkTargets refuses the same token twice: both would be one node.
+func (l *Local) checkTargets(targets []Target) error {
+	seen := map[[2]int]bool{}
+	for _, t := range targets {
+		if len(t.Tokens) != 1 || !t.Demean || t.Tokens[0].Scale != 1 {
+			continue
+		}
+		k := [2]int{t.Pos, int(t.Tokens[0].ID)}
+		if k[0] < 0 {
+			k[0] = len(l.Tokens) - 1
+		}
+		if seen[k] {
+			return fmt.Errorf("replacement: attribute: target %s at position %d is given twice; keep one", t.Label, k[0])
+		}
+		seen[k] = true
+	}
+	return nil
 }
 
 // checkSize refuses a graph beyond the budget before anything is allocated, and

@@ -44,6 +44,23 @@ func TestEditText(t *testing.T) {
 	}
 }
 
+// FuzzParseEdit: whatever is read is written as something that is read the same.
+func FuzzParseEdit(f *testing.F) {
+	for _, s := range []string{"2,5,17*-1", "2,5:,17=3.5", "all,5,all=@4", "3,5:+2/17*1e6", "3,0,resid_mid+[1,-0.5]*2", "1,2,3=1e999", "1,2,3=-0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		e, err := ParseEdit(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseEdit(e.String())
+		if err != nil || again.String() != e.String() {
+			t.Errorf("%q is %q, read again %q: %v", s, e, again, err)
+		}
+	})
+}
+
 // TestRefusedEdits: each says what is wrong and what to do.
 func TestRefusedEdits(t *testing.T) {
 	onRandom(t, nil, func(t *testing.T, c randomCase) {

@@ -57,6 +57,10 @@ func TestPromptEdgeCases(t *testing.T) {
 	if g := graphOf(t, some, unlikely); g.Nodes[len(g.Nodes)-1].Prob != 0 {
 		t.Errorf("a target of probability 0 has %g", g.Nodes[len(g.Nodes)-1].Prob)
 	}
+	twice := AttributeConfig{Batch: 1, Interval: 1, Targets: []Target{some.tokenTarget(3, 1, -1), some.tokenTarget(3, .5, 5)}}
+	if _, err := some.Attribute(t.Context(), twice, nil); err == nil || !strings.Contains(err.Error(), "twice") {
+		t.Errorf("a target twice: %v", err)
+	}
 	for _, bad := range []AttributeConfig{{}, {Batch: 1, MaxLogits: 1, LogitProb: 2}, {Batch: 1, MaxLogits: 1, LogitProb: 1, MaxFeatures: -1}, {Batch: 1, MaxLogits: 1, LogitProb: 1, Compat: "x"},
 		{Batch: 1, Targets: []Target{{Pos: 9, Tokens: []Weighted{{1, 1}}}}}, {Batch: 1, Targets: []Target{{Tokens: []Weighted{{13, 1}}}}}} {
 		if _, err := some.Attribute(t.Context(), bad, nil); err == nil {

@@ -56,6 +56,9 @@ func whatIfText(r wire.WhatIfResponse) string {
 	text := promptLine(r.TokensResponse) + "\n\n" + table("Change of the centred logit",
 		[]string{"token", "predicted by the graph", "local replacement model", "the model itself", "p before", "p after"}, rows)
 	agree := func(name string, a wire.Agreement) []string {
+		if a.Features == 0 {
+			return []string{name, "0", "-", "-", "-"}
+		}
 		return []string{name, fmt.Sprint(a.Features), number(a.Cosine), number(a.NMSE), fmt.Sprintf("%.1f %%", 100*a.Sign)}
 	}
 	return text + "\n" + table("Predicted against measured change of unedited features", []string{"in", "features", "cosine", "nmse", "same sign"},

@@ -115,7 +115,7 @@ var acceptance = []covered{
 	{16, "a custom direction is the difference of rows", []string{"clt/replacement TestInvariant38Targets"}, ""},
 	{17, "interventions: no-op, direct effect, iterative, every new token", []string{"clt/replacement TestInvariant55NoOp", "clt/replacement TestInvariant59DirectLogitEffect", "clt/replacement TestInvariant61Iterative", "clt/replacement TestOpenEditsInGeneration", "clt/replacement TestEditsBehindThePrompt"}, ""},
 	{18, "planted circuits", []string{"clt/replacement TestToyCircuits"}, ""},
-	{19, "XLA against Go", []string{"clt/replacement TestGraphParityWithReference", "clt/replacement TestSplitsOnXLA", "clt TestStepOnXLA"}, ""},
+	{19, "XLA against Go", []string{"clt/replacement TestGraphParityWithReference", "clt/replacement TestSplitsOnXLA", "clt/replacement TestEditsOnXLA", "clt TestStepOnXLA"}, ""},
 	{20, "edge cases", []string{"clt/replacement TestPromptEdgeCases", "clt/replacement TestInactiveLastPosition", "clt/replacement TestNextToNothing", "clt/replacement TestInterventionEdgeCases", "clt/replacement TestRefusedEdits", "clt/replacement TestNotFinite", "clt/replacement TestBudget", "clt/attribution TestEdgeCases", "gpt2 TestBadPromptsAreRefused"}, ""},
 	{21, "pages: no outside address, small, readable without script", []string{"viz TestHostileGraph", "viz TestBudgets", "viz TestPageBudget"}, ""},
 	{22, "same bytes twice", []string{"clt/replacement TestSameBytes", "viz TestSameBytes"}, ""},

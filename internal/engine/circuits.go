@@ -29,17 +29,16 @@ func (s *Service) Heads(ctx context.Context, req wire.HeadsRequest, report func(
 		list = local.TopTargets(most, prob)
 	}
 	out = wire.HeadsResponse{TokensResponse: tokensOf(local.LM, local.Tokens), Warned: s.warnings(local)}
+	splits, err := local.Heads(ctx, list...)
+	if err != nil {
+		return out, err
+	}
 	for i, t := range list {
-		splits, err := local.Heads(ctx, t)
-		if err != nil {
-			return out, err
-		}
-		target, err := headTarget(local, &splits[0], t.Label, req.Top)
+		target, err := headTarget(local, &splits[i], t.Label, req.Top)
 		if err != nil {
 			return out, err
 		}
 		out.Targets = append(out.Targets, target)
-		tell(report, wire.Progress{Phase: "heads", Done: i + 1, Total: len(list)})
 	}
 	return out, nil
 }

@@ -134,7 +134,7 @@ func changes(local *replacement.Local, e *replacement.Effect, most int) []wire.F
 		act0, act1 := clt.ActivateHost(local.CLT, l, before[l].Float32s()), clt.ActivateHost(local.CLT, l, after.Float32s())
 		f := local.CLT.Features
 		for i := f; i < len(act0); i++ { // position 0 has no features
-			if math.Abs(float64(act0[i]-act1[i])) > 1e-6 {
+			if math.Abs(float64(act0[i]-act1[i])) > 1e-5*math.Max(1, math.Abs(float64(act0[i]))) { // beyond rounding
 				list = append(list, wire.FeatureChange{Layer: l, Pos: i / f, Index: i % f, Before: float64(act0[i]), After: float64(act1[i])})
 			}
 		}
