@@ -38,10 +38,11 @@ func (g *Graph) PruneTo(cfg attribution.PruneConfig) *Graph {
 	return &p
 }
 
-// Output is the picture with its proof.
+// Output is the picture with its proof. The whole graph is a picture alone; the
+// pruned one can be explored.
 func (g *Graph) Output() viz.Output {
 	score := attribution.Score(g.Info.Score)
-	o, err := viz.Graph(g.Graph, viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels, Static: static()})
+	o, err := viz.Graph(g.Graph, viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels, Static: static() || g.full == nil})
 	if err != nil {
 		fail("graph", err)
 	}
