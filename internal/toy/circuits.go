@@ -121,7 +121,7 @@ func xor(name string, both bool) Circuit {
 	}
 	or := []Edge{{"t2@1", "f0/0@2", 64 / scale}, {"bias", "f0/0@2", -192}}
 	if !both {
-		value := (64-64+256)/scale - 192
+		value := 256/scale - 192 // a1 and b0 add 64 and take it away
 		c.Prompt = []int32{0, tokA1, tokB0}
 		c.Reason = "a1 and b0 cancel, their marker alone passes the threshold of or; and stays off"
 		c.Features = []Active{{0, 2, 0, value}}

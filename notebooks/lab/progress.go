@@ -35,7 +35,7 @@ type bar struct {
 	phaseBegin time.Time
 	phaseFrom  int // steps done when the phase was first seen
 	latest     wire.Progress
-	most       int // steps of the longest phase
+	most       int // steps of the work itself: other phases count other things, tokens for one
 }
 
 func newBar(verb string) *bar {
@@ -58,7 +58,9 @@ func (b *bar) update(p wire.Progress) {
 		b.phase, b.phaseBegin, b.phaseFrom = p.Phase, t, p.Done
 	}
 	b.latest = p
-	b.most = max(b.most, p.Done)
+	if p.Phase == "" || p.Phase == b.verb {
+		b.most = max(b.most, p.Done)
+	}
 	if t.Sub(b.begin) < barDelay || (b.shown && t.Sub(b.drawn) < barGap) {
 		return
 	}
@@ -89,7 +91,10 @@ func (b *bar) text(t time.Time) string {
 }
 
 func (b *bar) last(err error) string {
-	first := fmt.Sprintf("%s: %d steps", b.verb, b.most)
+	first := b.verb + ": done"
+	if b.most > 0 {
+		first = fmt.Sprintf("%s: %d steps", b.verb, b.most)
+	}
 	if err != nil {
 		first = fmt.Sprintf("%s: stopped at %s", b.verb, b.steps())
 	}
