@@ -160,7 +160,7 @@ func pruneFlags(f *flag.FlagSet) *cutFlags {
 	return cut
 }
 
-// graphText is a graph in words: what is in it, its proof, its story.
+// graphText is a graph in words: what is in it, its proof, its story. The story is of the whole graph, since pruning changes what shares are of.
 func graphText(g *attribution.Graph, cut attribution.PruneConfig) string {
 	s := g.Score()
 	small := g
@@ -169,7 +169,7 @@ func graphText(g *attribution.Graph, cut attribution.PruneConfig) string {
 			small = p
 		}
 	}
-	text := fmt.Sprintf("%s\n\n%s", small.Caption(), table("", []string{"", ""}, [][]string{
+	text := fmt.Sprintf("%s\n\n%s", g.Caption(), table("", []string{"", ""}, [][]string{
 		{"prompt", fmt.Sprintf("%q", g.Prompt)},
 		{"nodes", fmt.Sprintf("%d, %d of them features (%d active)", len(g.Nodes), g.Count(attribution.Feature), g.Settings.Active)},
 		{"after pruning", fmt.Sprintf("%d nodes", len(small.Nodes))},
@@ -177,7 +177,7 @@ func graphText(g *attribution.Graph, cut attribution.PruneConfig) string {
 		{"completeness", number(s.Completeness)},
 		{"row identity, largest error", rowIdentity(g, s)},
 	}))
-	for _, w := range small.Warnings() {
+	for _, w := range g.Warnings() {
 		text += "note: " + w + "\n"
 	}
 	return text
