@@ -35,9 +35,15 @@ func serveModel(t *testing.T, dir string) *httptest.Server {
 		json.NewEncoder(w).Encode(map[string]any{"sha": commit, "siblings": siblings})
 	})
 	mux.Handle("/tiny/resolve/"+commit+"/", http.StripPrefix("/tiny/resolve/"+commit+"/", http.FileServer(http.Dir(dir))))
-	mux.HandleFunc("/api/models/slow/revision/main", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	end := make(chan struct{}) // an abandoned request may come when the test is already over
+	mux.HandleFunc("/api/models/slow/revision/main", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-end:
+		}
+	})
 	s := httptest.NewServer(mux)
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	t.Cleanup(func() { close(end); s.CloseClientConnections(); s.Close() })
 	return s
 }
 
@@ -52,6 +58,7 @@ func TestFetch(t *testing.T) {
 	if a, b := must(t, "run", "-backend", "go", "-model", dir, "-ids", "1,2,3", "-json"), must(t, tiny("run", "-ids", "1,2,3", "-json")...); a != b {
 		t.Errorf("the fetched model predicts %s, the original %s", a, b)
 	}
+	hub.CloseClientConnections()
 	hub.Close()
 	r := cli(t, "fetch", "tiny", "-o", dir, "-endpoint", hub.URL, "-json")
 	var got fetched
