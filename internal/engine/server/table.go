@@ -66,7 +66,7 @@ func selfTest() Verb {
 			mu.Lock()
 			total.Steps++
 			mu.Unlock()
-			report(wire.Progress{Phase: "self-test", Done: i, Total: q.Steps})
+			report(wire.Progress{Phase: "selftest", Done: i, Total: q.Steps})
 		}
 		if q.Panic != "" {
 			panic(errors.New(q.Panic))
