@@ -1,8 +1,3 @@
-//go:build sugarmebpe
-
-// The library's own BPE needs a module that go.sum must list: github.com/emirpasic/gods. Without the tag, helper_test.go
-// stands in for it.
-
 package sugarme
 
 import (

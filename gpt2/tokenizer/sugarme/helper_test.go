@@ -14,7 +14,7 @@ import (
 )
 
 // plainMerges stands for the library's own model: it takes the printable spelling, which the library's PreTokenizer
-// gives, and applies the merges, though rightly (bpe_test.go has the library's).
+// gives, and applies the merges, though rightly (bpe_test.go tests the library's).
 type plainMerges struct {
 	*Model
 	rank map[string]int // of "left right"
