@@ -6,7 +6,6 @@ import (
 	"slices"
 	"testing"
 
-	library "github.com/sugarme/tokenizer"
 	"github.com/sugarme/tokenizer/model/bpe"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
@@ -61,7 +60,7 @@ func TestTraining(t *testing.T) {
 		tr.ShowProgress = false
 		m, _ := tr.Train(words)
 		dir := t.TempDir()
-		if err := m.(library.Model).Save(dir); err != nil {
+		if err := m.Save(dir); err != nil {
 			t.Fatal(err)
 		}
 		data, err := os.ReadFile(filepath.Join(dir, "merges.txt"))
