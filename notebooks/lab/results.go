@@ -123,11 +123,11 @@ func evaluationTable(title string, e *wire.Evaluation) viz.Output {
 	})
 }
 
-// Features are the active features of a prompt.
-type Features struct{ wire.EncodeResponse }
+// Encoding is the active features of a prompt.
+type Encoding struct{ wire.EncodeResponse }
 
 // Top keeps the n features with the largest activation anywhere in the prompt.
-func (f *Features) Top(n int) []wire.Activation {
+func (f *Encoding) Top(n int) []wire.Activation {
 	best := map[[2]int]wire.Activation{}
 	for _, a := range f.Active {
 		k := [2]int{a.Layer, a.Index}
@@ -153,7 +153,7 @@ func (f *Features) Top(n int) []wire.Activation {
 }
 
 // Output colours the tokens by the five strongest features.
-func (f *Features) Output() viz.Output {
+func (f *Encoding) Output() viz.Output {
 	var rows []viz.Row
 	for _, a := range f.Top(5) {
 		values := make([]float64, len(f.Tokens))

@@ -98,9 +98,9 @@ func (s *Session) Eval() *Evaluation {
 	return e
 }
 
-// Features lists the active features of a prompt.
-func (s *Session) Features(prompt string) *Features {
-	f := &Features{}
+// Encode lists the active features of a prompt.
+func (s *Session) Encode(prompt string) *Encoding {
+	f := &Encoding{}
 	s.do("encode", wire.EncodeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &f.EncodeResponse, nil)
 	warn(f.Warnings)
 	return f
