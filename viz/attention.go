@@ -25,10 +25,10 @@ func Attention(title string, weights [][][]float64, tokens []string) Output {
 		rows = append(rows, []string{fmt.Sprint(k), num(entropy), pct(first), pair, num(best)})
 		alt := fmt.Sprintf("head %d: entropy %s nats, %s on the first token", k, num(entropy), pct(first))
 		body += `<div title="` + esc(alt+", "+pair) + `" style="width:` + css(math.Max(170, w)) + `px"><div style="position:relative;border:1px solid #D0D0D0;width:` + css(w) + `px;height:` + css(ht) + `px">` +
-			h.overlay(h.mapOnly(), 0, 0, w, ht) + `</div><div style="` + dimStyle + `">` + esc(fmt.Sprintf("%d · %s nats · %s on first", k, num(entropy), pct(first))) + `</div></div>`
+			h.overlay(h.mapOnly(), 0, 0, w, ht) + `</div><div>` + esc(fmt.Sprintf("head %d", k)) + `</div><div style="` + dimStyle + `">` + esc(num(entropy)+" nats · "+pct(first)+" on first") + `</div></div>`
 	}
 	c.body = body + "</div>"
-	c.lines = append(c.lines, dim("head, mean entropy, attention on the first token · query downwards, key to the right · dark blue 0, yellow 1"))
+	c.lines = append(c.lines, dim("under each head: mean entropy, attention on the first token · query downwards, key to the right · dark blue 0, yellow 1"))
 	c.details = append(c.details, fold("Data: heads", htmlTable("Heads", false, head, rows)))
 	c.markdown, c.plain = mdTable(title, head, rows), plainTable(title, head, rows)
 	return c.output()

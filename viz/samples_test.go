@@ -79,7 +79,107 @@ func components() []Output {
 		Diff("Two texts",
 			Generation{Name: "model", Tokens: []string{"The", " capital", " is", " Austin", ".", " It", " is", "\n"}, KL: []float64{0, 0.1, 0, 3, 0.1, 0, 2, 1}},
 			Generation{Name: "replacement", Tokens: []string{"The", " capital", " is", " Dallas", ".", " It", " has"}}),
+		Heat("Norm of the residual stream", sampleMatrix(12, len(prompt)), prompt, nil, HeatOptions{XLabel: "token", YLabel: "layer", BottomUp: true}),
+		Heat("What each head brings", sampleMatrix(6, 6), []string{"head 0", "head 1", "head 2", "head 3", "head 4", "head 5"}, nil, HeatOptions{Signed: true, BottomUp: true}),
+		Attention("Layer 5", sampleAttention(6, len(prompt)), prompt),
+		Lens("Logit lens", prompt, sampleLens(6, prompt), LensOptions{Target: " Austin"}),
+		Bars("Decoder norm by layer", []Bar{{"layer 0", 1.2, "the feature's own"}, {"layer 1", 0.4, ""}, {"layer 2", 0.9, ""}, {"layer 3", 0.05, ""}}, BarOptions{Label: "norm"}),
+		Bars("Direct effect on the logit", []Bar{{"say Austin", 2.1, ""}, {"Texas", 0.7, ""}, {"state", -0.6, ""}, {"error", -1.4, ""}}, BarOptions{Label: "logit"}),
+		Scatter("Sparsity against error", sampleSweep(), ScatterOptions{XLabel: "L0 (features per token)", YLabel: "NMSE", LogX: true, Pareto: true, Note: "three sweeps of eight runs"}),
+		Scatter("Features by their decoders", sampleMap(), ScatterOptions{XLabel: "first component", YLabel: "second", Selected: []int{3, 40}, Note: "PCA of decoder vectors, 31 % of variance"}),
+		Operands("Addition", sampleOperands(40)),
 	}
+}
+
+func sampleMatrix(rows, cols int) [][]float64 {
+	m := make([][]float64, rows)
+	for i := range m {
+		m[i] = wave(cols, func(x float64) float64 { return float64(i+1) * math.Sin(0.7*x+float64(i)) / 3 })
+	}
+	return m
+}
+
+// sampleAttention has one head on the token before, one on the first, the rest
+// in between.
+func sampleAttention(heads, n int) [][][]float64 {
+	out := make([][][]float64, heads)
+	for h := range out {
+		out[h] = make([][]float64, n)
+		for q := range n {
+			row, sum := make([]float64, n), 0.0
+			for k := range q + 1 {
+				row[k] = math.Exp(-float64(h) * math.Abs(float64(q-1-k)) / 2)
+				if k == 0 {
+					row[k] += 3 / (1 + float64(h))
+				}
+				sum += row[k]
+			}
+			for k := range q + 1 {
+				row[k] /= sum
+			}
+			out[h][q] = row
+		}
+	}
+	return out
+}
+
+func sampleLens(layers int, tokens []string) [][]LensCell {
+	guesses := []string{" the", " of", " city", " Texas", " Dallas", " Austin"}
+	out := make([][]LensCell, layers)
+	for l := range out {
+		for p := range tokens {
+			g := guesses[(l+p)%len(guesses)]
+			rank := 1 + (layers-1-l)*(layers-1-l)*9
+			if p == len(tokens)-1 && l >= layers-2 {
+				g, rank = " Austin", 1
+			}
+			out[l] = append(out[l], LensCell{g, 0.05 + 0.8*float64((l+1)*(p+1))/float64(layers*len(tokens)), rank})
+		}
+	}
+	return out
+}
+
+func sampleSweep() (out []Point) {
+	for _, kind := range []string{"relu", "jumprelu", "topk"} {
+		for k := range 8 {
+			l0 := 8 * math.Pow(1.6, float64(k))
+			y := 0.9/math.Pow(l0, 0.45) + 0.03*math.Sin(float64(3*k)+3*float64(kind[0]))
+			out = append(out, Point{l0, y, kind + " " + count(k), kind})
+		}
+	}
+	return out
+}
+
+func sampleMap() (out []Point) {
+	for k := range 120 {
+		a, r := 2.4*float64(k), math.Sqrt(float64(k))
+		out = append(out, Point{r * math.Cos(a), r * math.Sin(a) / 2, "L5/f" + count(k), ""})
+	}
+	return out
+}
+
+// sampleOperands are an add-function, a sum and a lookup feature.
+func sampleOperands(n int) []OperandPlot {
+	rules := []struct {
+		name string
+		f    func(a, b float64) float64
+	}{
+		{"L2/f10 a is about 20", func(a, _ float64) float64 { return math.Max(0, 3-math.Abs(a-20)/2) }},
+		{"L5/f20 the sum ends in 5", func(a, b float64) float64 { return math.Max(0, 1-math.Abs(math.Mod(a+b, 10)-5)) }},
+		{"L3/f30 _6 + _9", func(a, b float64) float64 {
+			return math.Max(0, 2-math.Abs(math.Mod(a, 10)-6)-math.Abs(math.Mod(b, 10)-9))
+		}},
+		{"L7/f40 the sum is about 36", func(a, b float64) float64 { return math.Max(0, 4-math.Abs(a+b-36)/2) }},
+	}
+	var out []OperandPlot
+	for _, r := range rules {
+		p := OperandPlot{Name: r.name, Values: make([][]float64, n), Weights: wave(2*n, func(x float64) float64 { return math.Cos(x * 0.628) })}
+		for a := range p.Values {
+			p.Values[a] = wave(n, func(b float64) float64 { return r.f(float64(a), b) })
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // hostileComponents puts the corpus into every text argument there is.
@@ -102,10 +202,21 @@ func hostileComponents() []Output {
 			Check(h, true, h), Warn(h, h), m.Output(t.Add(time.Second), 3, h), m.Finish(t.Add(time.Second), 3, h),
 			Curve(h, []Series{{Name: h, Y: values}}, CurveOptions{XLabel: h, YLabel: h, Note: h}), Hist(h, values, HistOptions{XLabel: h}),
 			Heat(h, [][]float64{{1, 2}}, []string{h, h}, []string{h}, HeatOptions{XLabel: h, YLabel: h}),
-			Diff(h, Generation{Name: h, Tokens: []string{h, "a"}}, Generation{Name: h, Tokens: []string{h, "b"}}), TopK(preds[:3], preds[2:5], h, h, h))
+			Diff(h, Generation{Name: h, Tokens: []string{h, "a"}}, Generation{Name: h, Tokens: []string{h, "b"}}), TopK(preds[:3], preds[2:5], h, h, h),
+			Attention(h, [][][]float64{{{1, 0}, {0.2, 0.8}}}, []string{h, h}), Bars(h, []Bar{{h, 1, h}, {h, -2, ""}}, BarOptions{Label: h, Note: h}),
+			Lens(h, []string{h, h}, [][]LensCell{{{h, 0.5, 3}, {h, 0.2, 1}}}, LensOptions{Target: h, Layers: []string{h}}),
+			Scatter(h, []Point{{1, 2, h, h}, {2, 1, h, "g"}}, ScatterOptions{XLabel: h, YLabel: h, Note: h, Selected: []int{0}, Pareto: true}),
+			Operands(h, []OperandPlot{{Name: h, Values: square[:2], Weights: values}}))
 	}
 	return append(out, Tokens(hostile, []Row{{Name: "a", Values: values}, {Name: "b", Values: values}}), TopK(preds, preds, "a", "b"),
-		Heat("h", square, hostile, hostile, HeatOptions{Signed: true}), Attention("a", [][][]float64{square, square}, hostile))
+		Heat("h", square, hostile, hostile, HeatOptions{Signed: true}), Attention("a", [][][]float64{square, square}, hostile), Lens("l", hostile, [][]LensCell{hostileLens()}, LensOptions{}))
+}
+
+func hostileLens() (out []LensCell) {
+	for i, h := range hostile {
+		out = append(out, LensCell{h, 0.02 * float64(i), i + 1})
+	}
+	return out
 }
 
 // hostileGraph has the corpus as tokens, labels and targets.
