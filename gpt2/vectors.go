@@ -80,3 +80,19 @@ func (m *Model) WeightTensors(layer int, names ...string) ([]*tensors.Tensor, er
 	}
 	return list, nil
 }
+
+// Weight copies one weight of the checkpoint to the host, by name.
+func (m *Model) Weight(name string) (Array, error) {
+	if _, ok := WeightShapes(m.Config)[name]; !ok {
+		return Array{}, fmt.Errorf("gpt2: there is no weight %q; names are those of the checkpoint, such as wte.weight or h.0.attn.c_proj.weight", name)
+	}
+	v := m.Store.GetVariable("/" + name)
+	if v == nil {
+		return Array{}, fmt.Errorf("gpt2: weight %s is missing", name)
+	}
+	t, err := v.Value()
+	if err != nil {
+		return Array{}, fmt.Errorf("gpt2: weight %s: %w", name, err)
+	}
+	return FromTensor(t)
+}

@@ -15,11 +15,11 @@ func nbVerb(f *flag.FlagSet) func(c *call) error {
 	strip := f.Bool("strip", false, "clean: remove outputs too")
 	return func(c *call) error {
 		if len(c.args) == 0 {
-			return badCall("run, clean or check is missing; say what to do with the notebooks")
+			return badCall("run, clean, check or make is missing; say what to do with the notebooks")
 		}
 		what, files := c.args[0], c.args[1:]
-		if what != "run" && what != "clean" && what != "check" {
-			return badCall("nb %s is not known; use run, clean or check", what)
+		if what != "run" && what != "clean" && what != "check" && what != "make" {
+			return badCall("nb %s is not known; use run, clean, check or make", what)
 		}
 		if len(files) == 0 {
 			return badCall("no notebook; name one or more")
@@ -39,6 +39,8 @@ func nbVerb(f *flag.FlagSet) func(c *call) error {
 			return c.notebookScript(append(args, files...)...)
 		case "clean":
 			return c.cleanNotebooks(files, *strip)
+		case "make":
+			return c.makeNotebooks(files)
 		}
 		return c.checkNotebooks(files)
 	}

@@ -22,14 +22,7 @@ func (s *Service) Open(ctx context.Context, req wire.OpenRequest, report func(wi
 	}
 	c := m.Config
 	out := wire.ModelInfo{Name: m.Name, SHA256: m.SHA256, Layers: c.Layers, DModel: c.DModel, Heads: c.Heads, DMLP: c.DMLP,
-		DVocab: c.DVocab, Context: c.Context, Tokenizer: m.Tokenizer != nil, Backend: info.String(), Rejected: info.Rejected}
-	for _, shape := range gpt2.WeightShapes(c) {
-		n := 1
-		for _, d := range shape {
-			n *= d
-		}
-		out.Parameters += n
-	}
+		DVocab: c.DVocab, Context: c.Context, Parameters: parameters(c), Tokenizer: m.Tokenizer != nil, Backend: info.String(), Rejected: info.Rejected}
 	if req.WithCLT || req.CLT != "" {
 		r, _, err := s.join(req.Setup)
 		if err != nil {
@@ -38,6 +31,19 @@ func (s *Service) Open(ctx context.Context, req wire.OpenRequest, report func(wi
 		out.CLT = cltInfo(r.CLT, r.ID)
 	}
 	return out, nil
+}
+
+// parameters counts the weights of a model.
+func parameters(c gpt2.Config) int {
+	sum := 0
+	for _, shape := range gpt2.WeightShapes(c) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		sum += n
+	}
+	return sum
 }
 
 func cltInfo(t *clt.Transcoder, id attribution.Artifact) *wire.CLTInfo {

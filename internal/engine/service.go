@@ -70,6 +70,7 @@ func (s *Service) Verbs() server.Table {
 		"intervene": server.Handle(s.Intervene), "doctor": server.Handle(s.Doctor), "accuracy": server.Handle(s.Accuracy),
 		"prompts": server.Handle(s.Prompts), "heads": server.Handle(s.Heads), "qk": server.Handle(s.QK),
 		"weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf),
+		"tensors": server.Handle(s.Tensors), "lens": server.Handle(s.Lens), "status": server.Handle(s.Status),
 	}
 }
 

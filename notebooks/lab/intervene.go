@@ -31,7 +31,15 @@ func (s *Session) intervene(req wire.InterveneRequest, options []InterveneOption
 		o(&req)
 	}
 	e := &Effect{}
-	s.do("intervene", req, &e.InterveneResponse, nil)
+	if req.Out == "" {
+		s.do("intervene", req, &e.InterveneResponse, nil)
+		return e
+	}
+	s.withFile(func(file string) {
+		req.Out = file
+		s.do("intervene", req, &e.InterveneResponse, nil)
+		e.arrays, e.Out = readArrays(file), ""
+	})
 	return e
 }
 
@@ -63,6 +71,11 @@ func Draws(n int) InterveneOption {
 	return func(r *wire.InterveneRequest) { r.Control = n }
 }
 
+// Keep keeps the logits and pre-activations of all positions for Effect.Array.
+func Keep() InterveneOption {
+	return func(r *wire.InterveneRequest) { r.Out = "keep" }
+}
+
 // ReadOut reads a supernode out before and after: the sum of its activations.
 func ReadOut(name string, group []attribution.ID) InterveneOption {
 	return func(r *wire.InterveneRequest) {
@@ -77,7 +90,14 @@ func ReadOut(name string, group []attribution.ID) InterveneOption {
 }
 
 // Effect is what edits did.
-type Effect struct{ wire.InterveneResponse }
+type Effect struct {
+	wire.InterveneResponse
+	arrays map[string]Array
+}
+
+// Array is what Keep kept: "logits_before" and "logits_after" [pos, d_vocab],
+// "preact_before" and "preact_after" [layer, pos, features].
+func (e *Effect) Array(name string) Array { return named("intervene", e.arrays, name) }
 
 // Output is the predictions before and after, a table that holds the graph's
 // prediction and the random control beside the measurement, and what is left of

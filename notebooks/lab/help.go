@@ -1,0 +1,86 @@
+package lab
+
+import (
+	"fmt"
+	"html"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/viz"
+)
+
+// verbs are the capabilities of a session, each with a line that works on the
+// pocket model.
+var verbs = map[string]string{
+	"Open":      `s := lab.Open("pocket")                     // or a folder, a fetched name, a second one for the transcoder`,
+	"Model":     `lab.Show(s.Model())`,
+	"Tokens":    `lab.Show(s.Tokens(" The capital of France is"))`,
+	"Predict":   `lab.Show(s.Predict(" The capital of France is"))`,
+	"Run":       `x := s.Run(" 3 plus 5 is", "blocks.0.*").Activation("blocks.0.hook_resid_post")`,
+	"Tensor":    `w := s.Tensor("W_enc_0", 17).Data           // also Encoder, Decoder`,
+	"Lens":      `lab.Show(s.Lens(" The capital of France is"))`,
+	"Attention": `lab.Show(s.Attention(" The capital of France is", 0))`,
+	"Generate":  `lab.Show(s.Generate(" The", 20, 0.8, 1))    // tokens, temperature, seed`,
+	"Train":     `t := s.Train(lab.TrainOptions{Steps: 200})  // then s.With(t.Dir)`,
+	"Eval":      `lab.Show(s.Eval())`,
+	"Features":  `f := s.Features(" The capital of France is"); lab.Show(f)`,
+	"Graph":     `g := s.Graph(" The capital of France is"); lab.Show(g); g.Proven()`,
+	"Prune":     `lab.Show(g.Prune())                         // or g.PruneTo(attribution.PruneConfig{Node: 0.6, Edge: 0.98})`,
+	"Why":       `lab.Show(s.Why(" The capital of France is", ""))`,
+	"QK":        `lab.Show(s.QK(" The capital of France is", 1, 0, -1, 4))`,
+	"Weights":   `lab.Show(s.Weights(0, 17))`,
+	"WhatIf":    `lab.Show(s.WhatIf(" The capital of France is", lab.Ablate(g.Reading(" France", 8))))`,
+	"Intervene": `lab.Show(s.Intervene(" The capital of France is", lab.Scale(g.Reading(" France", 8), -1)))`,
+	"Swap":      `lab.Show(s.Swap(" The capital of France is", " The capital of Japan is", nil))`,
+	"Compare":   `lab.Show(s.Compare(s.With("pocket-per-layer"))) // graphs too: g.Compare(other)`,
+	"Replace":   `lab.Show(s.Replace(" The capital of France is", 20))`,
+	"Check":     `lab.Check(1+1 == 2, "arithmetic works")`,
+	"Doctor":    `lab.Show(s.Doctor())`,
+	"Status":    `lab.Status()`,
+	"Stop":      `lab.Stop()`,
+	"Done":      `lab.Done()`,
+}
+
+// Help lists the verbs, or says what some of them do, with an example.
+func Help(names ...string) {
+	if len(names) == 0 {
+		var rows [][]string
+		for _, name := range slices.Sorted(maps.Keys(verbs)) {
+			line, _, _ := strings.Cut(verbs[name], "  //")
+			rows = append(rows, []string{name, strings.TrimSpace(line)})
+		}
+		Show(viz.Table("Verbs; lab.Help(\"Graph\") tells more about one", []string{"verb", "example"}, rows))
+		return
+	}
+	for _, name := range names {
+		example, ok := verbs[name]
+		if !ok {
+			fail("help", fmt.Errorf("lab: there is no verb %q; lab.Help() lists all", name))
+			return
+		}
+		text := documentation(name) + "\n\nExample:\n    " + example
+		Show(viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: "```\n" + text + "\n```", Plain: text, Kind: "help"})
+	}
+}
+
+// documentation asks go doc, so that it can never be stale.
+func documentation(name string) string {
+	root, err := findRoot()
+	if err != nil {
+		return name
+	}
+	var texts []string
+	for _, symbol := range []string{"Session." + name, name, "Graph." + name} {
+		cmd := exec.Command("go", "doc", "./notebooks/lab", symbol)
+		cmd.Dir = root
+		out, err := cmd.Output()
+		if err != nil {
+			continue
+		}
+		_, text, _ := strings.Cut(string(out), "\n\n") // the line that names the package
+		texts = append(texts, strings.TrimSpace(text))
+	}
+	return strings.Join(texts, "\n\n")
+}
