@@ -2,6 +2,8 @@ package lab
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 )
@@ -43,6 +45,19 @@ func TakeFrom(group []attribution.ID, pos int) []string {
 // a position.
 func AddTo(layer, pos int, feature attribution.ID, scale float64) []string {
 	return []string{fmt.Sprintf("%d,%d+%d/%d*%g", layer, pos, feature.Layer, feature.Index, scale)}
+}
+
+// AddVector adds a vector [d_model] to an activation of a layer at a position: site is
+// "resid_pre", "resid_mid", "resid_post", or "" for the MLP output.
+func AddVector(layer, pos int, site string, vector []float64) []string {
+	numbers := make([]string, len(vector))
+	for i, x := range vector {
+		numbers[i] = strconv.FormatFloat(x, 'g', -1, 64)
+	}
+	if site != "" {
+		site = "," + site
+	}
+	return []string{fmt.Sprintf("%d,%d%s+[%s]", layer, pos, site, strings.Join(numbers, ","))}
 }
 
 func edits(group []attribution.ID, text func(attribution.ID) string) []string {

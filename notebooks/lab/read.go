@@ -16,9 +16,20 @@ import (
 // "blocks.3.hook_resid_mid", patterns with one "*" at either end, "all". Activation
 // gives them; the predictions are there too.
 func (s *Session) Run(prompt string, hooks ...string) *Activations {
-	a := &Activations{Predictions: Predictions{Prompt: prompt}}
+	return s.run(wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Hooks: hooks})
+}
+
+// RunReplaced is Run with the full replacement model: every MLP output is what the
+// features decode to, and nothing puts the errors back.
+func (s *Session) RunReplaced(prompt string, hooks ...string) *Activations {
+	return s.run(wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Hooks: hooks, Replacement: true})
+}
+
+func (s *Session) run(req wire.RunRequest) *Activations {
+	a := &Activations{Predictions: Predictions{Prompt: req.Text}}
 	s.withFile(func(file string) {
-		s.do("run", wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Hooks: hooks, Out: file}, &a.RunResponse, nil)
+		req.Out = file
+		s.do("run", req, &a.RunResponse, nil)
 		a.arrays = readArrays(file)
 	})
 	a.Out = ""

@@ -126,6 +126,9 @@ func evaluationTable(title string, e *wire.Evaluation) viz.Output {
 // Encoding is the active features of a prompt.
 type Encoding struct{ wire.EncodeResponse }
 
+// Activation is one active feature at one position of a prompt.
+type Activation = wire.Activation
+
 // Top keeps the n features with the largest activation anywhere in the prompt.
 func (f *Encoding) Top(n int) []wire.Activation {
 	best := map[[2]int]wire.Activation{}
