@@ -25,7 +25,7 @@ var verbs = map[string]string{
 	"Generate":  `lab.Show(s.Generate(" The", 20, 0.8, 1))    // tokens, temperature, seed`,
 	"Train":     `t := s.Train(lab.TrainOptions{Steps: 200})  // then s.With(t.Dir)`,
 	"Eval":      `lab.Show(s.Eval())`,
-	"Features":  `f := s.Features(" The capital of France is"); lab.Show(f)`,
+	"Encode":    `lab.Show(s.Encode(" The capital of France is"))`,
 	"Graph":     `g := s.Graph(" The capital of France is"); lab.Show(g); g.Proven()`,
 	"Prune":     `lab.Show(g.Prune())                         // or g.PruneTo(attribution.PruneConfig{Node: 0.6, Edge: 0.98})`,
 	"Why":       `lab.Show(s.Why(" The capital of France is", ""))`,

@@ -13,7 +13,7 @@ import (
 //	error = y - ŷ
 func (s *Session) Reconstruct(prompt string) *Reconstruction {
 	run := s.Run(prompt, "*hook_mlp_out")
-	f := s.Features(prompt)
+	f := s.Encode(prompt)
 	r := &Reconstruction{Tokens: run.Tokens, Skip: s.hasSkip()}
 	for l := range run.Names() {
 		name := fmt.Sprintf("blocks.%d.hook_mlp_out", l)
