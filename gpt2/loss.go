@@ -22,14 +22,45 @@ func NextTokenLoss(logits, tokens *Node) *Node {
 	return Sub(logSum, picked)
 }
 
-// trainGraph returns the [graph] function of one Adam step. Inputs: tokens
-// [batch, pos], learning rate [], step []. Outputs: mean loss [], gradient norm [].
+// trainGraph returns the [graph] function of one step. Inputs: tokens [batch, pos],
+// learning rate [], step []. Outputs: mean loss [], gradient norm [].
 func trainGraph(cfg Config, adam optim.Adam, vars []*model.Variable) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
-		tokens, lr, step := in[0], in[1], in[2]
-		loss := ReduceAllMean(NextTokenLoss(Forward(scope, cfg, tokens, nil), tokens))
-		lr = ConvertDType(lr, loss.DType())
-		norm := adam.Update(scope.Store(), vars, loss, lr, ConvertDType(step, dtypes.Float32))
+		loss := meanLoss(scope, cfg, in[0])
+		norm := adam.Update(scope.Store(), vars, loss, ConvertDType(in[1], loss.DType()), ConvertDType(in[2], dtypes.Float32))
 		return []*Node{loss, norm}
 	}
+}
+
+// collectGraph returns the [graph] function that adds the gradients of one of parts
+// equal parts of a batch to their sums. Input: tokens [batch/parts, pos]. Output:
+// mean loss [].
+func collectGraph(cfg Config, vars []*model.Variable, parts int) func(*model.Scope, *Node) *Node {
+	return func(scope *model.Scope, tokens *Node) *Node {
+		loss := meanLoss(scope, cfg, tokens)
+		optim.Collect(scope.Store(), vars, loss, parts)
+		return loss
+	}
+}
+
+// applyGraph returns the [graph] function of a step on the gradients so collected.
+// Inputs: learning rate [], step []. Output: gradient norm [].
+func applyGraph(adam optim.Adam, vars []*model.Variable) func(*model.Scope, *Node, *Node) *Node {
+	return func(scope *model.Scope, lr, step *Node) *Node {
+		grads := optim.Flush(scope.Store(), vars, lr.Graph())
+		return adam.Apply(scope.Store(), vars, grads, ConvertDType(lr, grads[0].DType()), step)
+	}
+}
+
+// lossGraph returns the [graph] function that gives each window of tokens [batch,
+// pos] its mean loss [batch].
+func lossGraph(cfg Config) func(*model.Scope, *Node) *Node {
+	return func(scope *model.Scope, tokens *Node) *Node {
+		return ReduceMean(NextTokenLoss(Forward(scope, cfg, tokens, nil), tokens), -1)
+	}
+}
+
+// meanLoss is the mean next-token loss of tokens [batch, pos]: [].
+func meanLoss(scope *model.Scope, cfg Config, tokens *Node) *Node {
+	return ReduceAllMean(NextTokenLoss(Forward(scope, cfg, tokens, nil), tokens))
 }

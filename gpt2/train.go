@@ -2,160 +2,237 @@ package gpt2
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
+	"time"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"github.com/etredal/cross-layer-transcoder/internal/optim"
-	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 )
-
-// TrainConfig says how a language model is trained: Adam, linear warm-up, cosine
-// decay, gradients clipped by their global norm.
-type TrainConfig struct {
-	Steps     int     `json:"steps"`
-	Batch     int     `json:"batch"`  // windows per step
-	Window    int     `json:"window"` // tokens per window, at most the context
-	LR        float64 `json:"lr"`     // peak
-	MinLR     float64 `json:"min_lr"` // at the end
-	Warmup    int     `json:"warmup"` // steps
-	Beta1     float64 `json:"beta1"`
-	Beta2     float64 `json:"beta2"`
-	Epsilon   float64 `json:"epsilon"`
-	ClipNorm  float64 `json:"clip_norm"`
-	Seed      uint64  `json:"seed"`
-	SaveEvery int     `json:"save_every"` // steps between checkpoints
-}
-
-// DefaultTrainConfig is the recipe of the pocket model.
-func DefaultTrainConfig() TrainConfig {
-	return TrainConfig{Steps: 4000, Batch: 32, Window: 64, LR: 3e-3, MinLR: 1e-4, Warmup: 100,
-		Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8, ClipNorm: 1, Seed: 1, SaveEvery: 500}
-}
-
-// Validate names the first field that cannot be.
-func (c TrainConfig) Validate() error {
-	switch {
-	case c.Steps <= 0:
-		return fmt.Errorf("gpt2: train: steps is %d, must be positive", c.Steps)
-	case c.Batch <= 0 || c.Window < 2:
-		return fmt.Errorf("gpt2: train: batch %d and window %d, must be at least 1 and 2", c.Batch, c.Window)
-	case !(c.LR > 0) || c.MinLR < 0:
-		return fmt.Errorf("gpt2: train: learning rate %g to %g, must be positive", c.LR, c.MinLR)
-	}
-	return nil
-}
-
-// LRAt is the learning rate of a step, counted from 0.
-func (c TrainConfig) LRAt(step int) float64 {
-	if step < c.Warmup {
-		return c.LR * float64(step+1) / float64(c.Warmup)
-	}
-	done := float64(step-c.Warmup) / math.Max(1, float64(c.Steps-c.Warmup))
-	return c.MinLR + (c.LR-c.MinLR)*0.5*(1+math.Cos(math.Pi*math.Min(1, done)))
-}
 
 // TrainProgress is one report of a training run.
 type TrainProgress struct {
-	Step, Steps int
-	Loss        float64 // mean of the batch, nats per token
-	LR          float64
-	GradNorm    float64
+	Step       int      `json:"step"` // steps done
+	Steps      int      `json:"steps"`
+	Loss       float64  `json:"loss"`               // mean of the batch, nats per token
+	Validation *float64 `json:"val_loss,omitempty"` // mean of the held-out windows, nats per token; nil where it was not measured
+	LR         float64  `json:"lr"`
+	GradNorm   float64  `json:"grad_norm"`      // before clipping
+	TokensPerS float64  `json:"tokens_per_sec"` // of this step
 }
 
 // TokenSource gives the batch of a step: Batch windows of Window tokens. It must
 // depend on the step alone, so that a resumed run sees the same data.
 type TokenSource func(step int) ([][]int32, error)
 
-// trainState is what a checkpoint holds beside the tensors.
-type trainState struct {
-	Step   int         `json:"step"`
-	Config TrainConfig `json:"config"`
-	Model  string      `json:"model"` // config.json of the model
+// TrainData is what a model learns from.
+type TrainData struct {
+	Windows TokenSource
+	Held    [][]int32 // windows of one length for validation; none: no validation
+	Digest  string    // of the text; a checkpoint of another text is refused
 }
 
 // Train trains a model from its current weights. With a checkpoint path it saves
 // its state there every SaveEvery steps and when ctx ends, and continues from
 // what the file holds; the continued run equals the uninterrupted one bit for
 // bit on one backend.
-func Train(ctx context.Context, m *Model, data TokenSource, cfg TrainConfig, checkpoint string, report func(TrainProgress)) error {
+func Train(ctx context.Context, m *Model, data TrainData, cfg TrainConfig, checkpoint string, report func(TrainProgress)) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	if cfg.Window > m.Config.Context {
 		return fmt.Errorf("gpt2: train: window %d is longer than the context %d", cfg.Window, m.Config.Context)
 	}
-	vars, err := m.variables()
+	t, err := newTrainer(m, data, cfg)
 	if err != nil {
 		return err
 	}
-	if err := optim.Prepare(m.Store, vars); err != nil {
-		return err
-	}
-	first, err := m.resume(checkpoint, cfg)
+	defer t.close()
+	first, err := t.resume(checkpoint)
 	if err != nil {
 		return err
 	}
-	adam := optim.Adam{Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon, ClipNorm: cfg.ClipNorm}
-	exec, err := model.NewExec(m.Backend, m.Store, trainGraph(m.Config, adam, vars))
-	if err != nil {
-		return fmt.Errorf("gpt2: train: %w", err)
-	}
-	defer exec.Finalize()
 	for step := first; step < cfg.Steps; step++ {
 		if ctx.Err() != nil {
-			return errors.Join(ctx.Err(), m.checkpoint(checkpoint, step, cfg))
+			return errors.Join(ctx.Err(), t.checkpoint(checkpoint, step))
 		}
-		p, err := m.trainStep(exec, data, cfg, step)
+		p, err := t.step(step)
 		if err != nil {
 			return err
 		}
 		if math.IsNaN(p.Loss) || math.IsInf(p.Loss, 0) {
 			return fmt.Errorf("gpt2: train: the loss is %g at step %d; lower the learning rate (%g); the last checkpoint is kept", p.Loss, step, cfg.LR)
 		}
+		if len(data.Held) > 0 && (p.Step == cfg.Steps || cfg.EvalEvery > 0 && p.Step%cfg.EvalEvery == 0) {
+			loss, err := m.Loss(ctx, data.Held, cfg.Batch/cfg.parts())
+			if err == nil {
+				p.Validation = &loss
+			} else if ctx.Err() == nil {
+				return err
+			}
+		}
 		if report != nil {
 			report(p)
 		}
-		if cfg.SaveEvery > 0 && (step+1)%cfg.SaveEvery == 0 {
-			if err := m.checkpoint(checkpoint, step+1, cfg); err != nil {
+		if cfg.SaveEvery > 0 && p.Step%cfg.SaveEvery == 0 && p.Step < cfg.Steps {
+			if err := t.checkpoint(checkpoint, p.Step); err != nil {
 				return err
 			}
 		}
 	}
-	return m.checkpoint(checkpoint, cfg.Steps, cfg)
+	return t.checkpoint(checkpoint, cfg.Steps)
 }
 
-func (m *Model) trainStep(exec *model.Exec, data TokenSource, cfg TrainConfig, step int) (TrainProgress, error) {
-	batch, err := data(step)
+// trainer is one training run.
+type trainer struct {
+	m    *Model
+	data TrainData
+	cfg  TrainConfig
+	vars []*model.Variable
+
+	whole         *model.Exec // a step in one program
+	collect, sums *model.Exec // or its parts, then the update
+}
+
+func newTrainer(m *Model, data TrainData, cfg TrainConfig) (*trainer, error) {
+	vars, err := m.variables()
+	if err != nil {
+		return nil, err
+	}
+	if err := optim.Prepare(m.Store, vars); err != nil {
+		return nil, err
+	}
+	t := &trainer{m: m, data: data, cfg: cfg, vars: vars}
+	adam := optim.Adam{Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon, ClipNorm: cfg.ClipNorm,
+		WeightDecay: cfg.WeightDecay, Decays: Decays}
+	if cfg.parts() == 1 {
+		t.whole, err = model.NewExec(m.Backend, m.Store, trainGraph(m.Config, adam, vars))
+	} else if err = optim.PrepareSums(m.Store, vars); err == nil {
+		t.collect, err = model.NewExec(m.Backend, m.Store, collectGraph(m.Config, vars, cfg.parts()))
+		if err == nil {
+			t.sums, err = model.NewExec(m.Backend, m.Store, applyGraph(adam, vars))
+		}
+	}
+	if err != nil {
+		t.close()
+		return nil, fmt.Errorf("gpt2: train: %w", err)
+	}
+	return t, nil
+}
+
+func (t *trainer) close() {
+	for _, e := range []*model.Exec{t.whole, t.collect, t.sums} {
+		if e != nil {
+			e.Finalize()
+		}
+	}
+}
+
+// step does one step, counted from 0.
+func (t *trainer) step(step int) (TrainProgress, error) {
+	begin := time.Now()
+	batch, err := t.data.Windows(step)
 	if err != nil {
 		return TrainProgress{}, err
 	}
-	tokens, err := m.flatten(batch)
-	if err != nil {
-		return TrainProgress{}, err
+	lr := t.cfg.LRAt(step)
+	rate, number := tensors.FromScalar(float32(lr)), tensors.FromScalar(float32(step+1))
+	var loss, norm float64
+	if t.whole != nil {
+		tokens, err := t.m.flatten(batch)
+		if err != nil {
+			return TrainProgress{}, err
+		}
+		out, err := scalars(t.whole, tokens, rate, number)
+		if err != nil {
+			return TrainProgress{}, err
+		}
+		loss, norm = out[0], out[1]
+	} else {
+		size := len(batch) / t.cfg.parts()
+		for i := range t.cfg.parts() {
+			tokens, err := t.m.flatten(batch[i*size : (i+1)*size])
+			if err != nil {
+				return TrainProgress{}, err
+			}
+			out, err := scalars(t.collect, tokens)
+			if err != nil {
+				return TrainProgress{}, err
+			}
+			loss += out[0] / float64(t.cfg.parts())
+		}
+		out, err := scalars(t.sums, rate, number)
+		if err != nil {
+			return TrainProgress{}, err
+		}
+		norm = out[0]
 	}
-	lr := cfg.LRAt(step)
-	out, err := exec.Call(tokens, tensors.FromScalar(float32(lr)), tensors.FromScalar(float32(step+1)))
+	speed := float64(t.cfg.Batch*t.cfg.Window) / time.Since(begin).Seconds()
+	return TrainProgress{Step: step + 1, Steps: t.cfg.Steps, Loss: loss, LR: lr, GradNorm: norm, TokensPerS: speed}, nil
+}
+
+// scalars runs a program and reads its outputs, one number each.
+func scalars(exec *model.Exec, args ...any) ([]float64, error) {
+	out, err := exec.Call(args...)
 	if err != nil {
-		return TrainProgress{}, fmt.Errorf("gpt2: train: %w", err)
+		return nil, fmt.Errorf("gpt2: train: %w", err)
 	}
-	loss, err := FromTensor(out[0])
+	list := make([]float64, len(out))
+	for i, o := range out {
+		a, err := FromTensor(o)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = a.At(0)
+		_ = o.FinalizeAll()
+	}
+	return list, nil
+}
+
+// Loss is the mean next-token loss of windows of one length, in nats per token,
+// in batches of the given size.
+func (m *Model) Loss(ctx context.Context, windows [][]int32, batch int) (float64, error) {
+	if len(windows) == 0 || batch < 1 {
+		return 0, fmt.Errorf("gpt2: loss of %d windows in batches of %d; give at least one of each", len(windows), batch)
+	}
+	batch = min(batch, len(windows))
+	exec, err := Compiled(m, "loss", lossGraph(m.Config))
 	if err != nil {
-		return TrainProgress{}, err
+		return 0, err
 	}
-	norm, err := FromTensor(out[1])
-	if err != nil {
-		return TrainProgress{}, err
+	sum := 0.0
+	for lo := 0; lo < len(windows); lo += batch {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		part := make([][]int32, batch) // the last is filled up: one shape, one program
+		for i := range part {
+			part[i] = windows[min(lo+i, len(windows)-1)]
+		}
+		tokens, err := m.flatten(part)
+		if err != nil {
+			return 0, err
+		}
+		out, err := exec.Call(tokens)
+		if err != nil {
+			return 0, fmt.Errorf("gpt2: loss: %w", err)
+		}
+		a, err := FromTensor(out[0]) // [batch]
+		if err != nil {
+			return 0, err
+		}
+		for i := range min(batch, len(windows)-lo) {
+			sum += a.At(i)
+		}
+		if err := out[0].FinalizeAll(); err != nil {
+			return 0, fmt.Errorf("gpt2: loss: %w", err)
+		}
 	}
-	return TrainProgress{Step: step + 1, Steps: cfg.Steps, Loss: loss.At(0), LR: lr, GradNorm: norm.At(0)}, nil
+	return sum / float64(len(windows)), nil
 }
 
 // variables lists the weights in a fixed order.
@@ -169,77 +246,6 @@ func (m *Model) variables() ([]*model.Variable, error) {
 		vars = append(vars, v)
 	}
 	return vars, nil
-}
-
-// checkpoint writes weights, moments and step, whole or not at all.
-func (m *Model) checkpoint(path string, step int, cfg TrainConfig) error {
-	if path == "" {
-		return nil
-	}
-	config, err := m.Config.MarshalHF()
-	if err != nil {
-		return err
-	}
-	state, err := json.Marshal(trainState{Step: step, Config: cfg, Model: string(config)})
-	if err != nil {
-		return err
-	}
-	var list []safetensors.Tensor
-	for v := range m.Store.IterVariables() {
-		t, err := v.Value()
-		if err != nil {
-			return fmt.Errorf("gpt2: checkpoint: %w", err)
-		}
-		a, err := FromTensor(t)
-		if err != nil {
-			continue // state that is no float, such as a random generator's, is not ours
-		}
-		list = append(list, safetensors.F32(strings.TrimPrefix(v.Path(), "/"), a.Shape, a.Float32s()))
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("gpt2: checkpoint: %w", err)
-	}
-	return safetensors.WriteFile(path, map[string]string{"state": string(state)}, list...)
-}
-
-// resume loads a checkpoint of the same run and returns its step; 0 if none.
-func (m *Model) resume(path string, cfg TrainConfig) (int, error) {
-	if path == "" {
-		return 0, nil
-	}
-	if _, err := os.Stat(path); os.IsNotExist(err) {
-		return 0, nil
-	}
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return 0, fmt.Errorf("gpt2: resume: %w", err)
-	}
-	defer f.Close()
-	var state trainState
-	if err := json.Unmarshal([]byte(f.Metadata()["state"]), &state); err != nil {
-		return 0, fmt.Errorf("gpt2: resume: %s holds no training state: %w", filepath.Base(path), err)
-	}
-	config, err := m.Config.MarshalHF()
-	if err != nil {
-		return 0, err
-	}
-	if state.Model != string(config) || state.Config != cfg {
-		return 0, fmt.Errorf("gpt2: resume: %s was made with another model or training configuration; remove it or use another output folder", filepath.Base(path))
-	}
-	for v := range m.Store.IterVariables() {
-		name := strings.TrimPrefix(v.Path(), "/")
-		if _, ok := f.Info(name); !ok {
-			continue
-		}
-		values, err := f.Float32(name)
-		if err != nil {
-			return 0, fmt.Errorf("gpt2: resume: %w", err)
-		}
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
-			return 0, fmt.Errorf("gpt2: resume: %w", err)
-		}
-	}
-	return state.Step, nil
 }
 
 // Untrained makes a model with the initial weights of a seed.

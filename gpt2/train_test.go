@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -98,14 +99,27 @@ func hashParams(t *testing.T, m *Model) string {
 	return s
 }
 
-// TestResumeEqualsUninterrupted stops a run, continues it in a new model and
-// compares the weights bit for bit.
-func TestResumeEqualsUninterrupted(t *testing.T) {
+// trainee is a small shape and recipe.
+func trainee() (Config, TrainConfig) {
 	shape := Config{Layers: 2, DModel: 16, Heads: 2, DMLP: 32, DVocab: 23, Context: 12, LayerNormEps: 1e-5, TieEmbeddings: true, BOS: 0}
-	cfg := DefaultTrainConfig()
-	cfg.Steps, cfg.Batch, cfg.Window, cfg.Warmup, cfg.SaveEvery = 8, 3, 12, 2, 3
+	cfg := DefaultTextConfig()
+	cfg.Steps, cfg.Batch, cfg.Window, cfg.Warmup, cfg.SaveEvery, cfg.EvalEvery = 8, 4, 12, 2, 3, 0
+	return shape, cfg
+}
+
+// TestResumeEqualsUninterrupted stops a run, continues it in a new model and
+// compares the weights bit for bit, with and without gradient accumulation.
+func TestResumeEqualsUninterrupted(t *testing.T) {
+	for _, parts := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d parts", parts), func(t *testing.T) { resumeEqualsUninterrupted(t, parts) })
+	}
+}
+
+func resumeEqualsUninterrupted(t *testing.T, parts int) {
+	shape, cfg := trainee()
+	cfg.Accumulate = parts
 	b := testbackend.Open(t, "go")
-	data := randomWindows(shape.DVocab, cfg.Batch, cfg.Window)
+	data := TrainData{Windows: randomWindows(shape.DVocab, cfg.Batch, cfg.Window)}
 	start := func() *Model {
 		m, err := Untrained(b, shape, 5)
 		if err != nil {
@@ -143,9 +157,122 @@ func TestResumeEqualsUninterrupted(t *testing.T) {
 	if hashParams(t, whole) != hashParams(t, resumed) {
 		t.Error("the resumed run has other weights than the uninterrupted one")
 	}
+	data.Digest = "other"
+	if err := Train(t.Context(), start(), data, cfg, path, nil); err == nil || !strings.Contains(err.Error(), "other texts") {
+		t.Errorf("a checkpoint of other texts: %v", err)
+	}
+	data.Digest = ""
 	cfg.LR *= 2
 	if err := Train(t.Context(), start(), data, cfg, path, nil); err == nil {
 		t.Error("a checkpoint of another configuration was accepted")
+	}
+}
+
+// TestAccumulationIsTheBatch trains with the batch whole and in parts.
+func TestAccumulationIsTheBatch(t *testing.T) {
+	shape, cfg := trainee()
+	run := func(parts int) (losses []float64, p Params) {
+		m, err := Untrained(testbackend.Open(t, "go"), shape, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Accumulate = parts
+		data := TrainData{Windows: randomWindows(shape.DVocab, cfg.Batch, cfg.Window)}
+		if err := Train(t.Context(), m, data, cfg, "", func(p TrainProgress) { losses = append(losses, p.Loss, p.GradNorm) }); err != nil {
+			t.Fatal(err)
+		}
+		if p, err = m.Params(); err != nil {
+			t.Fatal(err)
+		}
+		return losses, p
+	}
+	want, weights := run(1)
+	for _, parts := range []int{2, 4} {
+		got, w := run(parts)
+		for i := range want {
+			if math.Abs(got[i]-want[i]) > 1e-4 {
+				t.Errorf("%d parts: loss or norm %d is %.7g, whole %.7g", parts, i, got[i], want[i])
+			}
+		}
+		for name, a := range weights {
+			for i := range a.Len() {
+				// Adam turns the rounding of a gradient near zero into up to a learning rate.
+				if math.Abs(w[name].At(i)-a.At(i)) > 5e-4 {
+					t.Fatalf("%d parts: %s[%d] is %.7g, whole %.7g", parts, name, i, w[name].At(i), a.At(i))
+				}
+			}
+		}
+	}
+}
+
+// TestValidation measures held-out windows on time and equal to the loss by hand,
+// and its presence does not change what is learnt.
+func TestValidation(t *testing.T) {
+	shape, cfg := trainee()
+	train := func(held [][]int32) (*Model, map[int]float64) {
+		m, err := Untrained(testbackend.Open(t, "go"), shape, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[int]float64{}
+		err = Train(t.Context(), m, TrainData{Windows: randomWindows(shape.DVocab, cfg.Batch, cfg.Window), Held: held}, cfg, "", func(p TrainProgress) {
+			if p.Validation != nil {
+				seen[p.Step] = *p.Validation
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, seen
+	}
+	cfg.EvalEvery = 3
+	held, _ := randomWindows(shape.DVocab, 7, cfg.Window)(1000) // no multiple of the batch
+	m, seen := train(held)
+	if len(seen) != 3 || seen[3] == 0 || seen[6] == 0 || seen[8] == 0 {
+		t.Fatalf("validations %v, want steps 3, 6, 8", seen)
+	}
+	sum, n := 0.0, 0
+	for _, w := range held {
+		c, err := m.RunWithCache(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range len(w) - 1 {
+			row := c.Logits.Float64s()[i*shape.DVocab : (i+1)*shape.DVocab]
+			sum -= LogProbs(row)[w[i+1]]
+			n++
+		}
+	}
+	if want := sum / float64(n); math.Abs(seen[8]-want) > 1e-5 {
+		t.Errorf("validation %.7g, by hand %.7g", seen[8], want)
+	}
+	plain, none := train(nil)
+	if len(none) != 0 || hashParams(t, plain) != hashParams(t, m) {
+		t.Error("validation changed the training, or happened without windows")
+	}
+}
+
+func TestDecays(t *testing.T) {
+	want := map[string]bool{"/h.0.attn.c_attn.weight": true, "h.3.mlp.c_proj.weight": true, "lm_head.weight": true,
+		"wte.weight": false, "wpe.weight": false, "h.0.ln_1.weight": false, "h.0.attn.c_attn.bias": false, "ln_f.weight": false}
+	for name, w := range want {
+		if Decays(name) != w {
+			t.Errorf("%s decays: %v", name, !w)
+		}
+	}
+}
+
+func TestTrainConfigRefusals(t *testing.T) {
+	for want, change := range map[string]func(*TrainConfig){
+		"steps": func(c *TrainConfig) { c.Steps = 0 }, "window": func(c *TrainConfig) { c.Window = 1 },
+		"equal parts": func(c *TrainConfig) { c.Accumulate = 3 }, "weight_decay": func(c *TrainConfig) { c.WeightDecay = -1 },
+		"lr is": func(c *TrainConfig) { c.LR = math.NaN() }, "clip_norm": func(c *TrainConfig) { c.ClipNorm = -1 },
+	} {
+		c := DefaultTextConfig()
+		change(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }
 

@@ -141,6 +141,8 @@ func TestWrongCalls(t *testing.T) {
 		{"steps", "-steps 0", tiny("train", "-world", "-steps", "0", "-o", dir)},
 		{"setting", "stepz", tiny("train", "-world", "-config", badConfig, "-o", dir)},
 		{"missing settings", "no such file", tiny("train", "-world", "-config", filepath.Join(dir, "none.json"), "-o", dir)},
+		{"language model of two shapes", "-layers and -model", []string{"train-lm", "-world", "-model", "pocket", "-layers", "3", "-o", dir}},
+		{"language model from nothing", "neither", []string{"train-lm", "-world", "-model", "nowhere", "-o", dir}},
 		{"language model without texts", "nothing to read", []string{"train-lm", "-o", dir}},
 		{"evaluation without texts", "nothing to read", joined("eval")},
 		{"suite", "there are gpt2, ", []string{"bench", "coffee"}},

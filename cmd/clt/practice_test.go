@@ -139,6 +139,44 @@ func TestTrainInterrupted(t *testing.T) {
 	must(t, "eval", "-backend", "go", "-clt", out, "-world", "-tokens", "500")
 }
 
+// An interrupted language model goes on where it was, to the same weights.
+func TestTrainLMResumes(t *testing.T) {
+	testenv.Slow(t)
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text.txt")
+	writeTestFile(t, text, strings.Repeat("The cat sat on the mat. The dog sat on the log. ", 400))
+	args := func(out string) []string {
+		return []string{"train-lm", "-backend", "go", "-texts", text, "-layers", "2", "-d-model", "32", "-heads", "2", "-context", "16",
+			"-vocab", "300", "-steps", "60", "-batch", "8", "-o", out}
+	}
+	whole, out := filepath.Join(dir, "whole"), filepath.Join(dir, "broken")
+	must(t, args(whole)...)
+	ctx, cancel := context.WithCancel(context.Background())
+	var stderr bytes.Buffer
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, args(out), strings.NewReader(""), io.Discard, &stderr) }()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if b, _ := os.ReadFile(filepath.Join(out, "metrics.jsonl")); bytes.Count(b, []byte("\n")) >= 5 {
+			break
+		}
+	}
+	cancel()
+	if status := <-done; status != statusInterrupted || !strings.Contains(stderr.String(), "-resume goes on") {
+		t.Fatalf("exit %d, %q", status, stderr.String())
+	}
+	must(t, append(args(out), "-resume")...)
+	want, err := os.ReadFile(filepath.Join(whole, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(out, "model.safetensors")); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the resumed run has other weights (%v)", err)
+	}
+	if n := lineCount(t, filepath.Join(out, "metrics.jsonl")); n != 60 {
+		t.Errorf("%d lines of metrics, want 60", n)
+	}
+}
+
 func lineCount(t *testing.T, path string) int {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -160,6 +198,16 @@ func TestTrainLMOnTexts(t *testing.T) {
 	if !strings.HasPrefix(out, "The cat") {
 		t.Errorf("%q", out)
 	}
+	if n := lineCount(t, filepath.Join(lm, "metrics.jsonl")); n != 30 {
+		t.Errorf("%d lines of metrics, want one a step", n)
+	}
+	tuned := filepath.Join(dir, "tuned")
+	res := decode[map[string]any](t, must(t, "train-lm", "-backend", "go", "-model", lm, "-texts", text, "-context", "12", "-steps", "4", "-batch", "4",
+		"-accumulate", "2", "-weight-decay", "0", "-o", tuned, "-json"))
+	if loss, ok := res["val_loss"].(float64); !ok || !(loss < 5) { // an untrained model has log 300 = 5.7
+		t.Errorf("fine-tuned: %v", res)
+	}
+	must(t, "generate", "-backend", "go", "-model", tuned, "-prompt", "The cat", "-n", "3")
 	tr := filepath.Join(dir, "clt")
 	must(t, "train", "-backend", "go", "-model", lm, "-activation", "topk", "-k", "3", "-features", "24", "-steps", "5", "-batch", "64", "-o", tr, text)
 	e := decode[map[string]any](t, must(t, "eval", "-backend", "go", "-model", lm, "-clt", tr, "-texts", text, "-tokens", "200", "-json"))

@@ -10,56 +10,8 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
-	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
-
-func trainLMVerb(f *flag.FlagSet) func(c *call) error {
-	var req wire.TrainLMRequest
-	d, shape := gpt2.DefaultTrainConfig(), pocket.Config(0, -1)
-	t := addTexts(f)
-	f.StringVar(&req.Backend, "backend", "", "`backend`: go, xla, xla:cpu, xla:cuda or the absolute path of a plugin")
-	f.IntVar(&req.Layers, "layers", shape.Layers, "transformer blocks")
-	f.IntVar(&req.DModel, "d-model", shape.DModel, "width of the residual stream")
-	f.IntVar(&req.Heads, "heads", shape.Heads, "attention heads per block")
-	f.IntVar(&req.Context, "context", shape.Context, "longest input, in tokens")
-	f.IntVar(&req.Vocab, "vocab", 0, "tokens of the vocabulary (default: what suits the texts)")
-	f.IntVar(&req.Steps, "steps", d.Steps, "training steps")
-	f.IntVar(&req.Batch, "batch", d.Batch, "windows a step")
-	f.Float64Var(&req.LR, "lr", d.LR, "peak learning rate")
-	f.Uint64Var(&req.Seed, "seed", d.Seed, "of weights and data; not 0")
-	f.StringVar(&req.Out, "o", "", "`folder` that is written, in Hugging Face layout")
-	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
-	asJSON := f.Bool("json", false, "the result as JSON")
-	return func(c *call) (err error) {
-		if req.Texts, req.World, err = t.check(c); err != nil {
-			return err
-		}
-		if err := outputDir(req.Out); err != nil {
-			return err
-		}
-		if !knownBackend(req.Backend) {
-			return badCall("-backend %s is not known; use go, xla, xla:cpu, xla:cuda or the absolute path of a PJRT plugin", req.Backend)
-		}
-		if err := c.positive(f, "layers", "d-model", "heads", "context", "vocab", "steps", "batch", "lr", "seed"); err != nil {
-			return err
-		}
-		c.saved = fmt.Sprintf("what was learnt is kept in %s; clt train-lm with the same flags and -resume goes on", req.Out)
-		res, err := c.service().TrainLM(c.ctx, req, c.progress())
-		if err != nil {
-			return c.unfinished(err)
-		}
-		c.remark("wrote %s", req.Out)
-		if *asJSON {
-			return c.json(res)
-		}
-		c.printf("%s: %d steps, loss %.4f nats/token\n", res.Out, res.Steps, res.Loss)
-		if len(res.Accuracy) > 0 {
-			c.printf("%s", accuracyTable(res.Accuracy))
-		}
-		return nil
-	}
-}
 
 // unfinished keeps the promise of a resumable run only if there is one.
 func (c *call) unfinished(err error) error {

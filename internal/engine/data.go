@@ -12,7 +12,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
@@ -102,13 +101,20 @@ func jsonLines(path string, data []byte) ([]string, error) {
 // tokenizeAll joins the texts with <|endoftext|> between them.
 func tokenizeAll(t *tokenizer.Tokenizer, texts []string) []int32 {
 	var ids []int32
-	for i, text := range texts {
+	for i, text := range t.EncodeBatch(texts, false) {
 		if i > 0 && t.EOT() >= 0 {
 			ids = append(ids, t.EOT())
 		}
-		ids = append(ids, t.Encode(text)...)
+		ids = append(ids, text...)
 	}
 	return ids
+}
+
+// splitTokens holds the last twentieth out. Language model and transcoder cut at the
+// same place, so that no training has seen what the other is judged by.
+func splitTokens(ids []int32) (train, held []int32) {
+	cut := len(ids) - len(ids)/20
+	return ids[:cut], ids[cut:]
 }
 
 // textWindows is text as a transcoder sees it, and text held out for evaluation.
@@ -144,43 +150,63 @@ func openText(m *gpt2.Model, useWorld bool, paths []string, seed uint64) (textWi
 		return textWindows{}, err
 	}
 	ids := tokenizeAll(m.Tokenizer, texts)
-	cut := len(ids) - len(ids)/20
-	train, err := gpt2.Windows(ids[:cut], m.Config.BOS, windowsPerStep, window, seed)
+	most, rest := splitTokens(ids)
+	train, err := gpt2.Windows(most, m.Config.BOS, windowsPerStep, window, seed)
 	if err != nil {
 		return textWindows{}, err
 	}
-	held, err := gpt2.Windows(ids[cut:], m.Config.BOS, windowsPerStep, window, seed)
+	held, err := gpt2.Windows(rest, m.Config.BOS, windowsPerStep, window, seed)
 	if err != nil {
 		held = train // too little text to hold some out
 	}
 	return textWindows{fmt.Sprintf("%d texts, %d tokens", len(texts), len(ids)), train, held}, nil
 }
 
-// metricsLog appends training progress to metrics.jsonl.
+// metricsLog appends training progress to metrics.jsonl. A nil log writes nothing.
 type metricsLog struct{ f *os.File }
 
-// openMetrics starts the log; a resumed run goes on with what is there.
+// openMetrics starts the log; a run that goes on after so many steps keeps their
+// lines, and drops those that a killed run had written after its checkpoint.
 func openMetrics(dir string, done int) (*metricsLog, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("engine: train: %w", err)
 	}
-	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if done == 0 {
-		flags |= os.O_TRUNC
+	path := filepath.Join(dir, "metrics.jsonl")
+	var kept []byte
+	if old, err := os.ReadFile(path); err == nil && done > 0 {
+		for line := range bytes.Lines(old) {
+			var p struct {
+				Step int `json:"step"`
+			}
+			if json.Unmarshal(line, &p) != nil || p.Step > done {
+				break
+			}
+			kept = append(kept, line...)
+		}
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "metrics.jsonl"), flags, 0o666)
+	if err := writeFile(path, kept); err != nil {
+		return nil, fmt.Errorf("engine: train: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("engine: train: %w", err)
 	}
 	return &metricsLog{f}, nil
 }
 
-func (l *metricsLog) write(p clt.Progress) {
+func (l *metricsLog) write(p any) {
+	if l == nil {
+		return
+	}
 	if line, err := json.Marshal(p); err == nil {
 		_, _ = l.f.Write(append(line, '\n'))
 	}
 }
 
-func (l *metricsLog) Close() { _ = l.f.Close() }
+func (l *metricsLog) Close() {
+	if l != nil {
+		_ = l.f.Close()
+	}
+}
 
 func writeFile(path string, data []byte) error { return atomicfile.Write(path, data) }

@@ -124,21 +124,24 @@ func (s *Service) modelLocked(set wire.Setup) (*gpt2.Model, backend.Info, error)
 	if m := s.models[key]; m != nil {
 		return m, o.info, nil
 	}
-	opts := gpt2.LoadOptions{Double: double}
-	var m *gpt2.Model
-	if set.Model == "pocket" {
-		m, err = pocket.Open(o.b, opts)
-	} else {
-		var dir string
-		if dir, err = FindModel(set.Model); err == nil {
-			m, err = gpt2.Load(o.b, dir, opts)
-		}
-	}
+	m, err := loadModel(o, set.Model, gpt2.LoadOptions{Double: double})
 	if err != nil {
 		return nil, o.info, err
 	}
 	s.models[key] = m
 	return m, o.info, nil
+}
+
+// loadModel reads a model that nobody else holds.
+func loadModel(o opened, name string, opts gpt2.LoadOptions) (*gpt2.Model, error) {
+	if name == "pocket" {
+		return pocket.Open(o.b, opts)
+	}
+	dir, err := FindModel(name)
+	if err != nil {
+		return nil, err
+	}
+	return gpt2.Load(o.b, dir, opts)
 }
 
 func isDouble(set wire.Setup) (bool, error) {

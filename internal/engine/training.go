@@ -10,78 +10,8 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
-	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
-	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
-	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
-
-// lmCheckpoint is the file in the output folder that an interrupted training
-// leaves.
-const lmCheckpoint = "checkpoint.safetensors"
-
-// TrainLM trains a GPT-2 on the pocket world or on texts and writes it as a
-// Hugging Face directory. It goes on from a checkpoint in the folder if asked.
-func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report func(wire.Progress)) (out wire.TrainLMResponse, err error) {
-	if req.Out == "" {
-		return out, fmt.Errorf("engine: train-lm: no output folder; give one")
-	}
-	o, err := s.lockedBackend(req.Backend)
-	if err != nil {
-		return out, err
-	}
-	cfg := gpt2.DefaultTrainConfig()
-	setInt(&cfg.Steps, req.Steps)
-	setInt(&cfg.Batch, req.Batch)
-	setInt(&cfg.Window, req.Context)
-	if req.LR != 0 {
-		cfg.LR = req.LR
-	}
-	if req.Seed != 0 {
-		cfg.Seed = req.Seed
-	}
-	d, err := lmData(req, cfg)
-	if err != nil {
-		return out, err
-	}
-	shape := pocket.Config(d.tok.Size(), d.tok.EOT())
-	setInt(&shape.Layers, req.Layers)
-	setInt(&shape.Heads, req.Heads)
-	setInt(&shape.Context, req.Context)
-	if req.DModel != 0 {
-		shape.DModel, shape.DMLP = req.DModel, 4*req.DModel
-	}
-	m, err := gpt2.Untrained(o.b, shape, cfg.Seed)
-	if err != nil {
-		return out, err
-	}
-	m.Tokenizer = d.tok
-	checkpoint := filepath.Join(req.Out, lmCheckpoint)
-	if err := freshOrResumed(checkpoint, req.Resume); err != nil {
-		return out, err
-	}
-	recent := 0.0
-	err = gpt2.Train(ctx, m, d.windows, cfg, checkpoint, func(p gpt2.TrainProgress) {
-		if recent == 0 {
-			recent = p.Loss
-		}
-		recent += 0.01 * (p.Loss - recent)
-		tell(report, wire.Progress{Phase: "train-lm", Done: p.Step, Total: p.Steps,
-			Values: map[string]float64{"loss": p.Loss, "lr": p.LR, "grad_norm": p.GradNorm}})
-	})
-	if err != nil {
-		return out, resumable(err, checkpoint)
-	}
-	if err := m.Save(req.Out); err != nil {
-		return out, err
-	}
-	_ = os.Remove(checkpoint)
-	out = wire.TrainLMResponse{Out: req.Out, Loss: recent, Steps: cfg.Steps}
-	if d.world != nil {
-		out.Accuracy, err = accuracies(m, d.world)
-	}
-	return out, err
-}
 
 // freshOrResumed refuses to overwrite or to continue by accident.
 func freshOrResumed(checkpoint string, resume bool) error {
@@ -114,47 +44,6 @@ func (s *Service) lockedBackend(name string) (opened, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.backend(name)
-}
-
-// lmText is the data of a language model.
-type lmText struct {
-	tok     *tokenizer.Tokenizer
-	windows gpt2.TokenSource
-	world   *world.World
-}
-
-func lmData(req wire.TrainLMRequest, cfg gpt2.TrainConfig) (d lmText, err error) {
-	if req.World == (len(req.Texts) > 0) {
-		return d, fmt.Errorf("engine: train-lm: give either the world or texts")
-	}
-	if req.World {
-		d.world = world.New(pocket.WorldSeed)
-		if d.tok, err = pocket.Tokenizer(d.world); err != nil {
-			return d, err
-		}
-		d.windows = pocket.Windows(d.world, d.tok, cfg.Batch, cfg.Window, cfg.Seed)
-		return d, nil
-	}
-	texts, err := readTexts(req.Texts)
-	if err != nil {
-		return d, err
-	}
-	vocab := req.Vocab
-	if vocab == 0 {
-		vocab = 2048
-	}
-	d.tok, err = tokenizer.Train(func(yield func(string) bool) {
-		for _, t := range texts {
-			if !yield(t) {
-				return
-			}
-		}
-	}, tokenizer.TrainConfig{VocabSize: vocab})
-	if err != nil {
-		return d, err
-	}
-	d.windows, err = gpt2.Windows(tokenizeAll(d.tok, texts), d.tok.EOT(), cfg.Batch, cfg.Window, cfg.Seed)
-	return d, err
 }
 
 // Train trains a transcoder on a model's activations and evaluates it on text

@@ -120,6 +120,7 @@ type GenerateResponse struct {
 // TrainLMRequest trains a language model. Zero numbers take the defaults.
 type TrainLMRequest struct {
 	Backend string   `json:"backend,omitempty"`
+	Model   string   `json:"model,omitempty"` // whose weights and tokenizer it starts from; none: new ones
 	World   bool     `json:"world,omitempty"` // the pocket world
 	Texts   []string `json:"texts,omitempty"`
 	Layers  int      `json:"layers,omitempty"`
@@ -133,14 +134,17 @@ type TrainLMRequest struct {
 	Seed    uint64   `json:"seed,omitempty"`
 	Out     string   `json:"out"`
 	Resume  bool     `json:"resume,omitempty"`
+
+	Config json.RawMessage `json:"config,omitempty"` // other settings, as gpt2.TrainConfig names them
 }
 
 // TrainLMResponse says what was trained.
 type TrainLMResponse struct {
-	Out      string     `json:"out"`
-	Loss     float64    `json:"loss"` // mean of the last hundred steps, nats per token
-	Steps    int        `json:"steps"`
-	Accuracy []Accuracy `json:"accuracy,omitempty"` // with World
+	Out        string     `json:"out"`
+	Loss       float64    `json:"loss"`               // mean of the last hundred steps, nats per token
+	Validation *float64   `json:"val_loss,omitempty"` // of the text held out, nats per token
+	Steps      int        `json:"steps"`
+	Accuracy   []Accuracy `json:"accuracy,omitempty"` // with World
 }
 
 // Accuracy is how often the model answers right; -1 where there is nothing to ask.
