@@ -62,9 +62,11 @@ func benchmarkStep(b *testing.B, be compute.Backend, cfg Config, batchSize int) 
 		a.In, a.Out = append(a.In, v), append(a.Out, v)
 	}
 	batch := a.Batch
-	t := newTrainer(be, cfg, tc)
+	t, err := newTrainer(be, cfg, tc)
+	if err != nil {
+		b.Fatal(err)
+	}
 	defer t.free()
-	var err error
 	if t.stats, err = Measure(cfg, []Batch{batch}); err != nil {
 		b.Fatal(err)
 	}

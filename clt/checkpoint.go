@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 )
@@ -70,12 +68,12 @@ func checkpointName(step int) string { return fmt.Sprintf("%s%08d", checkpointPr
 // save writes a checkpoint and removes the oldest beyond KeepCheckpoints.
 func (t *trainer) save() error {
 	var list []safetensors.Tensor
-	for v := range t.store.IterVariables() {
-		values, err := t.read(v.Path())
+	for _, name := range t.machine.names() {
+		values, shape, err := t.machine.get(name)
 		if err != nil {
 			return err
 		}
-		list = append(list, safetensors.F32(strings.TrimPrefix(v.Path(), "/"), v.Shape().Dimensions, values))
+		list = append(list, safetensors.F32(name, shape, values))
 	}
 	state, err := json.MarshalIndent(checkpointState{checkpointForm, t.done, t.cfg, t.tc, *t.stats, t.stats.MeanOut}, "", " ")
 	if err != nil {
@@ -164,24 +162,25 @@ func (t *trainer) loadVariables(path string) error {
 		return err
 	}
 	defer f.Close()
-	count := 0
-	for v := range t.store.IterVariables() {
-		name := strings.TrimPrefix(v.Path(), "/")
+	for _, name := range t.machine.names() {
+		_, shape, err := t.machine.get(name)
+		if err != nil {
+			return err
+		}
 		info, _ := f.Info(name)
 		values, err := f.Float32(name)
 		if err != nil {
 			return err
 		}
-		if !slices.Equal(info.Shape, v.Shape().Dimensions) {
-			return fmt.Errorf("%s: %s is %v, should be %v", path, name, info.Shape, v.Shape().Dimensions)
+		if !slices.Equal(info.Shape, shape) {
+			return fmt.Errorf("%s: %s is %v, should be %v", path, name, info.Shape, shape)
 		}
-		if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, info.Shape...)); err != nil {
+		if err := t.machine.set(name, values); err != nil {
 			return err
 		}
-		count++
 	}
-	if names := f.Names(); len(names) != count {
-		return fmt.Errorf("%s has %d tensors, should have %d", path, len(names), count)
+	if names, want := f.Names(), t.machine.names(); len(names) != len(want) {
+		return fmt.Errorf("%s has %d tensors, should have %d", path, len(names), len(want))
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ const (
 	ActReLU      = "relu"      // a = max(h, 0)
 	ActJumpReLU  = "jumprelu"  // a = h where h > theta, one theta per feature
 	ActTopK      = "topk"      // the K largest positive h of each layer and token
+	ActTokenTopK = "tokentopk" // trained: the K·layers largest positive h of each token, over all layers; used: JumpReLU with one theta per layer
 	ActBatchTopK = "batchtopk" // trained: the K·layers·tokens largest of a batch; used: JumpReLU with one fixed theta
 )
 
@@ -23,8 +24,8 @@ type Config struct {
 	Layers     int       `json:"layers"`          // layers of the model under study
 	DModel     int       `json:"d_model"`         // width of its residual stream
 	Features   int       `json:"features"`        // features per layer
-	Activation string    `json:"activation"`      // relu, jumprelu, topk or batchtopk
-	K          int       `json:"k,omitempty"`     // active features per layer and token, for topk and batchtopk
+	Activation string    `json:"activation"`      // relu, jumprelu, topk, tokentopk or batchtopk
+	K          int       `json:"k,omitempty"`     // active features per layer and token, for topk, tokentopk and batchtopk
 	PerLayer   bool      `json:"per_layer"`       // each layer's features write to that layer only (a PLT)
 	Skip       bool      `json:"skip"`            // each layer also has a linear map from what is read to what is written
 	Read       gpt2.Site `json:"input_hook"`      // what the encoders read
@@ -52,8 +53,17 @@ func (c Config) Targets(layer int) int {
 
 // HasThreshold says whether features have a threshold at inference.
 func (c Config) HasThreshold() bool {
-	return c.Activation == ActJumpReLU || c.Activation == ActBatchTopK
+	return c.Activation == ActJumpReLU || c.selects()
 }
+
+// TakesK says whether an activation keeps a given number of features.
+func TakesK(activation string) bool {
+	return activation == ActTopK || activation == ActTokenTopK || activation == ActBatchTopK
+}
+
+// selects says whether training keeps the largest pre-activations of several
+// layers, which needs all of them at once, and use a threshold instead.
+func (c Config) selects() bool { return c.Activation == ActBatchTopK || c.Activation == ActTokenTopK }
 
 // NumParameters counts encoder and decoder weights, biases, thresholds and skip
 // weights: L·F·d + L(L+1)/2·F·d + 2·L·F + L·d for a JumpReLU CLT.
@@ -86,12 +96,12 @@ func (c Config) Validate() error {
 		if c.K != 0 {
 			return fmt.Errorf("clt: config: k is %d, but activation %s takes none; set it to 0", c.K, c.Activation)
 		}
-	case ActTopK, ActBatchTopK:
+	case ActTopK, ActTokenTopK, ActBatchTopK:
 		if c.K <= 0 || c.K > c.Features {
 			return fmt.Errorf("clt: config: k is %d, must be between 1 and features (%d) for activation %s", c.K, c.Features, c.Activation)
 		}
 	default:
-		return fmt.Errorf("clt: config: activation is %q, must be relu, jumprelu, topk or batchtopk", c.Activation)
+		return fmt.Errorf("clt: config: activation is %q, must be relu, jumprelu, topk, tokentopk or batchtopk", c.Activation)
 	}
 	if !slices.Contains(ReadSites(), c.Read) {
 		return fmt.Errorf("clt: config: input_hook is %q, must be one of %v", c.Read, ReadSites())

@@ -13,6 +13,7 @@ type lossInputs struct {
 	idle   []*Node // [features]: batches since a feature last fired
 	lambda *Node   // scalar, weight of the sparsity penalty
 	start  *Node   // scalar, threshold of the batch before, for batchtopk
+	count  *Node   // scalar added to the counters of features that did not fire: 1, or 0 for later parts of a batch
 }
 
 // lossOutputs are the terms of a loss. All are sums over layers and means over
@@ -48,7 +49,7 @@ func (c Config) loss(tc TrainConfig, in lossInputs) lossOutputs {
 	dead := make([]*Node, c.Layers)
 	for l := range act {
 		fired := ReduceSum(ConvertDType(IsPositive(StopGradient(act[l])), dtype), 0)
-		idle := Where(IsPositive(fired), ZerosLike(fired), AddScalar(in.idle[l], 1))
+		idle := Where(IsPositive(fired), ZerosLike(fired), Add(in.idle[l], in.count))
 		out.fired, out.idle = append(out.fired, fired), append(out.idle, idle)
 		dead[l] = ConvertDType(GreaterThan(idle, Scalar(g, dtype, float64(tc.DeadWindow))), dtype)
 		norm := decoderNorm(in.dec[l].W)
@@ -56,7 +57,7 @@ func (c Config) loss(tc TrainConfig, in lossInputs) lossOutputs {
 			scaled := Mul(act[l], ExpandLeftToRank(MulScalar(norm, tc.TanhScale), 2))
 			out.sparsity = Add(out.sparsity, perToken(Tanh(scaled)))
 		}
-		if tc.DeadPenalty > 0 && c.Activation != ActTopK {
+		if tc.DeadPenalty > 0 && c.belowWhenIdle() {
 			out.dead = Add(out.dead, deadPenalty(c, in, l, dead[l], norm, out.threshold))
 		}
 	}
@@ -79,6 +80,13 @@ func (c Config) trainingActivations(tc TrainConfig, in lossInputs, out *lossOutp
 		want := tokens * c.Layers * c.K
 		out.threshold = batchThreshold(pre, want, want/1000, 16, in.start)
 	}
+	if c.Activation == ActTokenTopK {
+		cut := rowThreshold(Concatenate(pre, 1), min(c.Layers*c.K, c.Layers*c.Features))
+		for _, h := range pre {
+			act = append(act, keep(h, GreaterThan(StopGradient(h), cut)))
+		}
+		return pre, act
+	}
 	for l, h := range pre {
 		switch c.Activation {
 		case ActJumpReLU:
@@ -100,6 +108,10 @@ func perToken(x *Node) *Node { return ReduceAllSum(ReduceMean(x, 0)) }
 func decoderNorm(w *Node) *Node {
 	return Sqrt(AddScalar(ReduceSum(Square(w), 1, 2), 1e-12))
 }
+
+// belowWhenIdle says that a feature which does not fire is below its threshold,
+// which is not so where others can displace it.
+func (c Config) belowWhenIdle() bool { return c.Activation != ActTopK && c.Activation != ActTokenTopK }
 
 // deadPenalty is the mean over tokens of Σ_dead relu(theta - h)·ν. A feature that
 // counts as dead did not fire in this batch, so that all its h are below theta and

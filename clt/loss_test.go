@@ -65,7 +65,7 @@ func (c lossCase) build(t *testing.T, fn func(out lossOutputs, weights []*graph.
 	out := call(t, goBackend(t), func(in []*graph.Node) []*graph.Node {
 		enc, dec, rest := c.cfg.UnpackNodes(in)
 		l := c.cfg.loss(c.tc, lossInputs{enc: enc, dec: dec, x: rest[:L], y: rest[L : 2*L], idle: rest[2*L : 3*L],
-			lambda: rest[3*L], start: graph.Scalar(in[0].Graph(), in[0].DType(), 0)})
+			lambda: rest[3*L], start: graph.Scalar(in[0].Graph(), in[0].DType(), 0), count: graph.Scalar(in[0].Graph(), in[0].DType(), 1)})
 		return fn(l, in[:len(c.weights)])
 	}, args...)
 	var list [][]float64

@@ -8,12 +8,12 @@ import (
 
 // Activate applies the transcoder's activation function to pre-activations h
 // [..., features] as it is at inference. The threshold [features] is used by
-// jumprelu and batchtopk alone. A feature at its threshold is off.
+// jumprelu, batchtopk and tokentopk alone. A feature at its threshold is off.
 func (c Config) Activate(h, threshold *Node) *Node {
 	switch c.Activation {
 	case ActReLU:
 		return positive(h)
-	case ActJumpReLU, ActBatchTopK:
+	case ActJumpReLU, ActBatchTopK, ActTokenTopK:
 		if threshold == nil {
 			panic(fmt.Errorf("clt: activation %s needs a threshold of shape [%d], there is none", c.Activation, c.Features))
 		}

@@ -50,7 +50,10 @@ func Train(ctx context.Context, b compute.Backend, cfg Config, data iter.Seq2[Ba
 
 // prepare resumes from the newest checkpoint, or starts from new weights.
 func prepare(b compute.Backend, cfg Config, tc TrainConfig, src *source) (*trainer, error) {
-	t := newTrainer(b, cfg, tc)
+	t, err := newTrainer(b, cfg, tc)
+	if err != nil {
+		return nil, err
+	}
 	if tc.CheckpointDir != "" {
 		found, err := t.restore()
 		if err != nil {
@@ -166,7 +169,7 @@ func (t *trainer) result(p Progress) (*Result, error) {
 // train does one step. A step that is not finite leaves the weights as they were.
 func (t *trainer) train(b Batch) (Progress, error) {
 	lr, lambda := t.tc.LRAt(t.done), t.tc.LambdaAt(t.done)
-	v, err := t.callStep(float32(lr), float32(lambda), float32(t.done+1), t.stats.scale(b))
+	v, err := t.machine.step(float32(lr), float32(lambda), float32(t.done+1), t.parts(t.stats.scale(b)))
 	if err != nil {
 		return Progress{}, fmt.Errorf("step %d: %w", t.done+1, err)
 	}

@@ -22,7 +22,7 @@ import (
 func smallRun(activation string) (Config, TrainConfig) {
 	cfg := DefaultConfig(2, 12)
 	cfg.Features, cfg.Activation, cfg.Model = 40, activation, "toy"
-	if activation == ActTopK || activation == ActBatchTopK {
+	if TakesK(activation) {
 		cfg.K = 4
 	}
 	tc := DefaultTrainConfig()
@@ -126,8 +126,10 @@ func TestInitialBiases(t *testing.T) {
 	b := goBackend(t)
 	a := synthetic(2, 12, 30, 3, 512, 5)
 	sample := []Batch{a.slice(12, 0, 256), a.slice(12, 256, 512)}
-	tr := newTrainer(b, cfg, tc)
-	var err error
+	tr, err := newTrainer(b, cfg, tc)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if tr.stats, err = Measure(cfg, sample); err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,11 @@ import (
 // where activations have a mean norm of sqrt(d_model); every term is a mean over
 // tokens, so λ does not depend on the batch size.
 type TrainConfig struct {
-	Batch int    `json:"batch"` // tokens per step
-	Steps int    `json:"steps"`
-	Seed  uint64 `json:"seed"` // of the initial weights
+	Batch      int    `json:"batch"`      // tokens per step
+	Accumulate int    `json:"accumulate"` // equal parts of a batch that are computed one after the other, for memory; their gradients are averaged
+	Steps      int    `json:"steps"`
+	Seed       uint64 `json:"seed"` // of the initial weights
+	Path       string `json:"path"` // how steps are computed: auto, dense or sparse
 
 	LR       float64 `json:"lr"`        // peak learning rate
 	Warmup   int     `json:"warmup"`    // steps of linear rise
@@ -56,7 +58,7 @@ type TrainConfig struct {
 // mean nothing.
 func DefaultTrainConfig() TrainConfig {
 	return TrainConfig{
-		Batch: 2048, Steps: 1000, Seed: 1,
+		Batch: 2048, Accumulate: 1, Steps: 1000, Seed: 1, Path: PathAuto,
 		LR: 3e-3, Warmup: 100, Decay: 0.2, FinalLR: 0.05, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, ClipNorm: 1,
 		Lambda: 0.4, LambdaRamp: 1, TanhScale: 1,
 		Theta0: 0.03, Bandwidth: 1, ThresholdRate: 1, ThresholdEMA: 0.9,
@@ -73,7 +75,7 @@ func (c TrainConfig) Validate() error {
 		value    float64
 		min, max float64
 	}{
-		{"batch", float64(c.Batch), 1, math.MaxInt32}, {"steps", float64(c.Steps), 1, math.MaxInt32},
+		{"batch", float64(c.Batch), 1, math.MaxInt32}, {"accumulate", float64(c.Accumulate), 1, float64(c.Batch)}, {"steps", float64(c.Steps), 1, math.MaxInt32},
 		{"lr", c.LR, 1e-12, 1e3}, {"warmup", float64(c.Warmup), 0, math.MaxInt32},
 		{"decay", c.Decay, 0, 1}, {"final_lr", c.FinalLR, 0, 1},
 		{"beta1", c.Beta1, 0, 0.999999}, {"beta2", c.Beta2, 0, 0.999999}, {"epsilon", c.Epsilon, 1e-30, 1},
@@ -89,10 +91,21 @@ func (c TrainConfig) Validate() error {
 			return fmt.Errorf("clt: train config: %s is %g, must be between %g and %g", f.name, f.value, f.min, f.max)
 		}
 	}
+	if c.Batch%c.Accumulate != 0 {
+		return fmt.Errorf("clt: train config: accumulate is %d, must divide batch (%d)", c.Accumulate, c.Batch)
+	}
+	if c.Path != PathAuto && c.Path != PathDense && c.Path != PathSparse {
+		return fmt.Errorf("clt: train config: path is %q, must be auto, dense or sparse", c.Path)
+	}
 	if c.CheckpointDir != "" && (c.CheckpointEvery < 1 || c.KeepCheckpoints < 1) {
 		return fmt.Errorf("clt: train config: checkpoint every %d steps, keep %d; both must be at least 1", c.CheckpointEvery, c.KeepCheckpoints)
 	}
 	return nil
+}
+
+// thresholdDecay is the decay of the running threshold over one part of a batch.
+func (c TrainConfig) thresholdDecay() float64 {
+	return math.Pow(c.ThresholdEMA, 1/float64(max(1, c.Accumulate)))
 }
 
 // UnmarshalJSON reads the settings over those already in c, and refuses keys

@@ -6,76 +6,72 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/ml/model"
+)
 
-	"github.com/etredal/cross-layer-transcoder/internal/optim"
+// Names of the variables of a training run. Thresholds are trained as their
+// logarithm divided by ThresholdRate, which makes the optimiser's step on the
+// logarithm ThresholdRate times the learning rate.
+const (
+	weightPrefix  = "clt/"
+	idleName      = "state/idle_%d"
+	thresholdName = "state/threshold"
+	logThreshold  = "log_threshold"
 )
 
 // trainer is a training run: weights, moments and counters are variables of a
-// store, in scaled space.
+// machine, in scaled space.
 type trainer struct {
 	cfg     Config
 	tc      TrainConfig
 	backend compute.Backend
-	store   *model.Store
-	trained []*model.Variable
-	exec    *model.Exec
+	machine machine
 	stats   *Stats
 	done    int // steps
 }
 
-func newTrainer(b compute.Backend, cfg Config, tc TrainConfig) *trainer {
-	return &trainer{cfg: cfg, tc: tc, backend: b, store: model.NewStore()}
+func newTrainer(b compute.Backend, cfg Config, tc TrainConfig) (*trainer, error) {
+	m, path, err := newMachine(b, cfg, tc)
+	if err != nil {
+		return nil, err
+	}
+	tc.Path = path
+	return &trainer{cfg: cfg, tc: tc, backend: b, machine: m}, nil
 }
 
-func (t *trainer) free() {
-	if t.exec != nil {
-		t.exec.Finalize()
-	}
-	t.store.Finalize()
-}
+func (t *trainer) free() { t.machine.free() }
 
 // setWeights creates all variables from weights in scaled space.
 func (t *trainer) setWeights(w *Transcoder) error {
+	var trained []string
 	for _, x := range w.weights() {
 		values, name := (*x.slot)[x.layer], x.name
 		if x.slot == &w.Threshold {
 			if t.cfg.Activation != ActJumpReLU {
-				continue // batchtopk finds its threshold
+				continue // it is found, not trained
 			}
 			name, values = fmt.Sprintf("%s_%d", logThreshold, x.layer), slices.Clone(values)
 			for i, v := range values {
 				values[i] = float32(math.Log(max(float64(v), 1e-9)) / t.tc.ThresholdRate)
 			}
 		}
-		v, err := t.store.CreateVariable(weightScope+name, tensors.FromFlatDataAndDimensions(values, x.shape...))
-		if err != nil {
-			return fmt.Errorf("clt: %w", err)
+		if err := t.machine.create(weightPrefix+name, values, x.shape); err != nil {
+			return err
 		}
-		t.trained = append(t.trained, v)
-	}
-	if err := optim.Prepare(t.store, t.trained); err != nil {
-		return err
+		trained = append(trained, weightPrefix+name)
 	}
 	start := float32(0)
 	if t.cfg.Activation == ActBatchTopK && t.tc.Init != nil {
 		start = w.Threshold[0][0]
 	}
-	if _, err := t.store.CreateVariable(thresholdPath, tensors.FromScalar(start)); err != nil {
-		return fmt.Errorf("clt: %w", err)
+	if err := t.machine.create(thresholdName, []float32{start}, nil); err != nil {
+		return err
 	}
 	for l := range t.cfg.Layers {
-		if _, err := t.store.CreateVariable(fmt.Sprintf(idlePath, l), tensors.FromFlatDataAndDimensions(make([]float32, t.cfg.Features), t.cfg.Features)); err != nil {
-			return fmt.Errorf("clt: %w", err)
+		if err := t.machine.create(fmt.Sprintf(idleName, l), make([]float32, t.cfg.Features), []int{t.cfg.Features}); err != nil {
+			return err
 		}
 	}
-	var err error
-	if t.exec, err = model.NewExec(t.backend, t.store, t.step); err != nil {
-		return fmt.Errorf("clt: training step: %w", err)
-	}
-	return nil
+	return t.machine.ready(trained)
 }
 
 // weights reads the weights back, in scaled space.
@@ -85,8 +81,8 @@ func (t *trainer) weights() (*Transcoder, error) {
 		name := x.name
 		if x.slot == &w.Threshold {
 			name = fmt.Sprintf("%s_%d", logThreshold, x.layer)
-			if t.cfg.Activation == ActBatchTopK {
-				v, err := t.read(thresholdPath)
+			if t.cfg.selects() {
+				v, _, err := t.machine.get(thresholdName)
 				if err != nil {
 					return nil, err
 				}
@@ -94,7 +90,7 @@ func (t *trainer) weights() (*Transcoder, error) {
 				continue
 			}
 		}
-		v, err := t.read(weightScope + name)
+		v, _, err := t.machine.get(weightPrefix + name)
 		if err != nil {
 			return nil, err
 		}
@@ -108,40 +104,12 @@ func (t *trainer) weights() (*Transcoder, error) {
 	return w, nil
 }
 
-// read copies a variable to the host.
-func (t *trainer) read(path string) ([]float32, error) {
-	v := t.store.GetVariable(path)
-	if v == nil {
-		return nil, fmt.Errorf("clt: training has no variable %s", path)
+// parts cuts a batch into those that are computed one after the other.
+func (t *trainer) parts(b Batch) []Batch {
+	n := b.Tokens(t.cfg.DModel) / t.tc.Accumulate
+	list := make([]Batch, t.tc.Accumulate)
+	for i := range list {
+		list[i] = b.slice(t.cfg.DModel, i*n, (i+1)*n)
 	}
-	value, err := v.Value()
-	if err != nil {
-		return nil, fmt.Errorf("clt: %s: %w", path, err)
-	}
-	return tensors.CopyFlatData[float32](value)
-}
-
-// callStep runs one step on a batch in scaled space and returns its vector.
-func (t *trainer) callStep(lr, lambda, number float32, b Batch) ([]float32, error) {
-	args := []any{lr, lambda, number}
-	shape := []int{b.Tokens(t.cfg.DModel), t.cfg.DModel}
-	for _, v := range slices.Concat(b.In, b.Out) {
-		x, err := newTensor(dtypes.Float32, v, shape)
-		if err != nil {
-			return nil, err
-		}
-		args = append(args, x)
-	}
-	out, err := t.exec.Call(args...)
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range args[3:] {
-		_ = a.(*tensors.Tensor).FinalizeAll()
-	}
-	v, err := tensors.CopyFlatData[float32](out[0])
-	if err != nil {
-		return nil, err
-	}
-	return v, out[0].FinalizeAll()
+	return list
 }

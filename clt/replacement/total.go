@@ -77,7 +77,7 @@ func (l *Local) falls(n attribution.Node, change float64) bool {
 	switch l.CLT.Activation {
 	case clt.ActTopK:
 		return false // depends on its competitors
-	case clt.ActJumpReLU, clt.ActBatchTopK:
+	case clt.ActJumpReLU, clt.ActBatchTopK, clt.ActTokenTopK:
 		theta = float64(l.CLT.Threshold[n.Layer][n.Index])
 	}
 	return n.Preactivation+change <= theta

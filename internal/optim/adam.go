@@ -91,6 +91,12 @@ func MomentPath(v *model.Variable, which string) string {
 	return MomentScope + v.Path() + "." + which
 }
 
+// MomentName is the same for a variable that is known by its name, without a
+// leading slash.
+func MomentName(name, which string) string {
+	return MomentScope[1:] + "/" + name + "." + which
+}
+
 // Prepare creates zero moments for the variables that have none.
 func Prepare(store *model.Store, vars []*model.Variable) error {
 	return prepareZeros(store, vars, func(v *model.Variable) []string {
