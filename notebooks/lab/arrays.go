@@ -46,6 +46,17 @@ func (a Array) Row(index ...int) []float64 {
 	return v
 }
 
+// MeanRow is the mean over the first axis: of an array [d_vocab, d_model] the mean
+// vector.
+func (a Array) MeanRow() []float64 {
+	n := a.Shape[0]
+	out := make([]float64, len(a.Data)/n)
+	for i, x := range a.Data {
+		out[i%len(out)] += x / float64(n)
+	}
+	return out
+}
+
 // Dot is the scalar product of two vectors.
 func Dot(a, b []float64) float64 {
 	if len(a) != len(b) {

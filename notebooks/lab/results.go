@@ -129,6 +129,16 @@ type Encoding struct{ wire.EncodeResponse }
 // Activation is one active feature at one position of a prompt.
 type Activation = wire.Activation
 
+// Value is a feature's activation at a position of the prompt, 0 if it is not active.
+func (f *Encoding) Value(layer, pos, index int) float64 {
+	for _, a := range f.Active {
+		if a.Layer == layer && a.Pos == pos && a.Index == index {
+			return a.Value
+		}
+	}
+	return 0
+}
+
 // Top keeps the n features with the largest activation anywhere in the prompt.
 func (f *Encoding) Top(n int) []wire.Activation {
 	best := map[[2]int]wire.Activation{}

@@ -48,3 +48,14 @@ func (g *Graph) Reading(token string, n int) []attribution.ID {
 	}
 	return ids
 }
+
+// Kind lists the graph's nodes of a kind, in storage order.
+func (g *Graph) Kind(kind attribution.Kind) []attribution.ID {
+	var ids []attribution.ID
+	for _, n := range g.Nodes {
+		if n.Kind == kind {
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids
+}
