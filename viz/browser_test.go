@@ -72,7 +72,7 @@ r.Options=$('list').children.length;
 key('ArrowDown');key('ArrowDown');key('Enter');
 r.Live=$('live').textContent;
 r.Lit=document.querySelectorAll('#live-edges .edge').length;
-r.Faded=document.querySelectorAll('.fade').length;
+r.Faded=document.querySelectorAll('#pic.dim').length;
 $('q').value='say';$('q').dispatchEvent(new Event('input'));r.Found=$('found').textContent;key('Escape','q');
 $('cut').value=50;$('cut').dispatchEvent(new Event('input'));r.Half=$('sum').textContent;
 `, &r)
@@ -89,8 +89,8 @@ $('cut').value=50;$('cut').dispatchEvent(new Event('input'));r.Half=$('sum').tex
 	if n, infl := v.shownAt(0.5); r.Half != fmt.Sprintf("%d of %d nodes, %s of influence", n, v.totalNodes, pct(infl)) {
 		t.Errorf("at one half the frame says %q, Go %d nodes and %s", r.Half, n, pct(infl))
 	}
-	if !strings.Contains(r.Live, "Texas") || r.Lit == 0 || r.Faded != 2 {
-		t.Errorf("two steps down from the target: %q, %d edges lit, %d layers faded", r.Live, r.Lit, r.Faded)
+	if !strings.Contains(r.Live, "Texas") || r.Lit == 0 || r.Faded != 1 {
+		t.Errorf("two steps down from the target: %q, %d edges lit, %d pictures faded", r.Live, r.Lit, r.Faded)
 	}
 	if r.Found != "4 found" {
 		t.Errorf("search: %s", r.Found)

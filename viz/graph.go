@@ -26,6 +26,15 @@ type GraphOptions struct {
 	Width    float64 // pixels; 0 for 960
 	Theme    string  // "light" (default) or "dark", for GraphSVG
 	Static   bool    // leave out the interactive frame
+	// Groups are supernodes, drawn as boxes; those marked as guesses are only
+	// suggested in the interactive frame.
+	Groups []attribution.Group
+	// Cards gives a feature's card as HTML made by this package (FeatureBrief),
+	// "" for none; the interactive frame shows those of the most influential
+	// features.
+	Cards func(layer, index int) string
+	// Other is another graph; features that are in both are filled.
+	Other *attribution.Graph
 }
 
 const (

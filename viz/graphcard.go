@@ -60,8 +60,8 @@ func (v *view) output() (Output, error) {
 		if c.script, err = swap(doc, c.title); err != nil {
 			return Output{}, fmt.Errorf("viz: draw graph: %w", err)
 		}
-		if n := len(v.links); n > maxFrameLinks {
-			c.lines = append(c.lines, dim(fmt.Sprintf("The interactive view holds the %s strongest of %s edges.", count(maxFrameLinks), count(n))))
+		if n, most := len(v.links), v.maxLinks(); n > most {
+			c.lines = append(c.lines, dim(fmt.Sprintf("The interactive view holds the %s strongest of %s edges.", count(most), count(n))))
 		}
 		c.note = "The picture becomes interactive where scripts may run: trust this notebook, or run the cell again."
 	}
@@ -116,6 +116,7 @@ func themed(light, dark, html string) string {
 // spots are the hover texts of the static picture: the most influential nodes
 // and all targets, at most 200.
 func (v *view) spots() string {
+	v = v.join()
 	var b strings.Builder
 	n := 0
 	add := func(i int) {
@@ -128,7 +129,7 @@ func (v *view) spots() string {
 		b.WriteString(spot(v.hover(i), d.x-w/2, d.y-d.r-1, w, 2*d.r+2, v.W, v.H))
 	}
 	for i, d := range v.nodes {
-		if d.Kind == attribution.Logit {
+		if d.Kind == attribution.Logit || d.Kind == supernode {
 			add(i)
 		}
 	}

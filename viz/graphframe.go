@@ -21,29 +21,48 @@ var frameHTML string
 //go:embed frame/frame.css
 var frameCSS string
 
-//go:embed frame/frame.js
-var frameJS string
+//go:embed frame/zframe.js
+var frameJS string // frame.js, tools.js and keys.js, made short by scripts/frame.sh
 
 //go:embed frame/swap.js
 var swapJS string
 
-// panelHeight is what the frame needs beside the picture: tools above, the
-// current node and three lists below.
-const panelHeight = 330
+// Edges in the frame: few in a notebook, all in a page.
+const (
+	maxFrameLinks = 3000
+	maxPageLinks  = 50_000
+)
 
-const maxFrameLinks = 3000
-
-// frameData is what the script reads; arrays are by node or by edge, numbers
-// in half pixels where they are places.
+// frameData is what the script reads: arrays by edge; by node in Nodes. Places
+// are in half pixels.
 type frameData struct {
-	W       int        `json:"W"`
-	H       int        `json:"h"`     // height of the whole frame
-	Total   int        `json:"total"` // nodes of the full graph
-	Goal    int        `json:"goal"`
-	Pins    []int      `json:"pins"`
-	Rank    []int      `json:"rank"`
-	Buckets [4][4]any  `json:"buckets"`
-	Kind    string     `json:"kind"` // f g e t p b l
+	W       int          `json:"W"`
+	H       int          `json:"H"`
+	Total   int          `json:"total"` // nodes of the full graph
+	Goal    int          `json:"goal"`
+	Most    decimal      `json:"most"` // largest activation
+	Pins    []int        `json:"pins"`
+	Rank    []int        `json:"rank"`
+	Buckets [4][4]any    `json:"buckets"`
+	Groups  []frameGroup `json:"groups"`
+	Hints   []frameGroup `json:"hints"` // suggested
+	What    whatIf       `json:"what"`
+	Notes   []string     `json:"notes"`
+	Kind    string       `json:"kind"` // f g e t p b l
+	Nodes   frameNodes   `json:"nodes"`
+	S       []int        `json:"s"`
+	T       []int        `json:"t"`
+	Share   []int        `json:"w"` // signed share of the target's input, in 1/10 000
+}
+
+type frameGroup struct {
+	Label string `json:"label"`
+	Nodes []int  `json:"nodes"`
+	Guess int    `json:"guess"`
+}
+
+// frameNodes are arrays by node; the script relies on the order of the fields.
+type frameNodes struct {
 	ID      []string   `json:"id"`
 	Text    []string   `json:"text"` // in the picture
 	Say     []string   `json:"say"`  // in lists
@@ -58,12 +77,26 @@ type frameData struct {
 	Infl    []decimal  `json:"infl"` // share of all influence
 	Prob    []decimal  `json:"prob"`
 	Pull    []decimal  `json:"pull"` // influence + probability: what an edge's share is worth
+	Act     []decimal  `json:"act"`
 	Strong  []int      `json:"strong"`
 	Guess   []int      `json:"guess"`
+	Both    []int      `json:"both"` // also in the other graph
+	Card    []int      `json:"card"` // number of the feature card, -1 for none
 	Label   []labelPos `json:"label"`
-	S       []int      `json:"s"`
-	T       []int      `json:"t"`
-	Share   []int      `json:"w"` // signed share of the target's input, in 1/10 000
+}
+
+// frameNotes are the sentences of the script; # is a number.
+var frameNotes = []string{
+	"Pin two or more features first: P, Shift-click, or draw a box around them.",
+	"No groups to suggest: no two features of one token have alike edges.",
+	"Groups with ? are guesses from alike edges. Rename those you believe, ungroup the others.",
+	"Pin features to see how much they explain.",
+	"Linear prediction, active features and attention fixed. Change of the logits:",
+	"# features would fall silent, so the linear prediction does not hold this far. Change of the logits:",
+	"// pin, name or group something first",
+	"Copied: paste it into a cell.",
+	"Copy the marked text.",
+	"Pinned: # features · replacement # · completeness #, all else counted as error",
 }
 
 // decimal is a number with five significant digits.
@@ -89,49 +122,61 @@ func (l labelPos) MarshalJSON() ([]byte, error) {
 var kindLetters = map[attribution.Kind]byte{attribution.Feature: 'f', gathered: 'g', attribution.Error: 'e',
 	attribution.Token: 't', attribution.Position: 'p', attribution.Bias: 'b', attribution.Logit: 'l'}
 
-// frameHeight is the height of the interactive frame in pixels.
-func (v *view) frameHeight() int { return int(v.H) + panelHeight }
-
-// data collects what the script needs.
-func (v *view) data() frameData {
-	d := frameData{W: int(v.W), H: v.frameHeight(), Total: v.totalNodes, Goal: max(v.target, 0), Pins: []int{}, Rank: v.frameRank()}
+// data collects what the script needs, and the feature cards.
+func (v *view) data() (frameData, []template.HTML) {
+	d := frameData{W: int(v.W), H: int(v.H), Total: v.totalNodes, Goal: max(v.target, 0), Pins: []int{}, Rank: v.frameRank(), Notes: frameNotes}
 	for k, b := range buckets {
 		d.Buckets[k] = [4]any{b.upTo, b.width, b.opacity, doubled(b.dash)}
 	}
+	var cards []template.HTML
+	d.Nodes.Card, cards = v.cards()
 	flag := map[bool]int{true: 1}
 	var kinds strings.Builder
+	n := &d.Nodes
 	for i := range v.nodes {
-		n := &v.nodes[i]
-		kinds.WriteByte(kindLetters[n.Kind])
-		text := n.text
-		if n.w == 0 {
+		x := &v.nodes[i]
+		kinds.WriteByte(kindLetters[x.Kind])
+		text := x.text
+		if x.w == 0 {
 			text = cut(text, 22)
 		}
 		infl := 0.0
 		if v.allInfl > 0 {
-			infl = n.infl / v.allInfl
+			infl = x.infl / v.allInfl
 		}
-		d.ID = append(d.ID, n.ID.String())
-		d.Text, d.Say, d.Hover = append(d.Text, text), append(d.Say, v.describe(i)), append(d.Hover, v.hover(i))
-		d.X, d.Y, d.R, d.Wide = append(d.X, unit(n.x)), append(d.Y, unit(n.y)), append(d.R, unit(n.r)), append(d.Wide, unit(n.w))
-		d.Row, d.Col, d.Members = append(d.Row, n.row), append(d.Col, n.col), append(d.Members, n.members)
-		d.Infl, d.Prob, d.Pull = append(d.Infl, decimal(infl)), append(d.Prob, decimal(n.Prob)), append(d.Pull, decimal(n.infl+n.Prob))
-		d.Strong = append(d.Strong, flag[n.strong])
-		d.Guess = append(d.Guess, flag[!n.user && n.Label != ""])
-		d.Label = append(d.Label, labelPos{n.labelled, unit(n.lx), unit(n.ly), map[string]int{"middle": 1, "end": 2}[n.lanchor]})
-		if n.pinned {
+		n.ID = append(n.ID, x.ID.String())
+		n.Text, n.Say, n.Hover = append(n.Text, text), append(n.Say, v.describe(i)), append(n.Hover, v.hover(i))
+		n.X, n.Y, n.R, n.Wide = append(n.X, unit(x.x)), append(n.Y, unit(x.y)), append(n.R, unit(x.r)), append(n.Wide, unit(x.w))
+		n.Row, n.Col, n.Members = append(n.Row, x.row), append(n.Col, x.col), append(n.Members, x.members)
+		n.Infl, n.Prob, n.Pull, n.Act = append(n.Infl, decimal(infl)), append(n.Prob, decimal(x.Prob)), append(n.Pull, decimal(x.infl+x.Prob)), append(n.Act, decimal(x.Activation))
+		n.Strong, n.Both = append(n.Strong, flag[x.strong]), append(n.Both, flag[x.both])
+		n.Guess = append(n.Guess, flag[!x.user && x.Label != ""])
+		n.Label = append(n.Label, labelPos{x.labelled, unit(x.lx), unit(x.ly), map[string]int{"middle": 1, "end": 2}[x.lanchor]})
+		d.Most = max(d.Most, decimal(x.Activation))
+		if x.pinned {
 			d.Pins = append(d.Pins, i)
 		}
 	}
 	d.Kind = kinds.String()
+	limit := v.maxLinks()
 	for _, l := range v.links {
 		w := int(math.Round(l.share * 1e4))
-		if w == 0 || len(d.S) == maxFrameLinks {
+		if w == 0 || len(d.S) == limit {
 			continue
 		}
 		d.S, d.T, d.Share = append(d.S, l.s), append(d.T, l.t), append(d.Share, w)
 	}
-	return d
+	d.Groups, d.Hints = v.frameGroups()
+	d.What = v.whatIf()
+	return d, cards
+}
+
+// maxLinks is how many edges the frame holds.
+func (v *view) maxLinks() int {
+	if v.o.MaxNodes > defaultNodes {
+		return maxPageLinks
+	}
+	return maxFrameLinks
 }
 
 // frameRank orders the list: targets by probability, then nodes by influence,
@@ -154,7 +199,8 @@ var frameTemplate = template.Must(template.New("frame").Parse(frameHTML))
 
 // frame is the document of the interactive frame.
 func (v *view) frame(title string) (string, error) {
-	data, err := json.Marshal(v.data())
+	frame, cards := v.data()
+	data, err := json.Marshal(frame)
 	if err != nil {
 		return "", fmt.Errorf("viz: draw graph: %w", err)
 	}
@@ -167,7 +213,8 @@ func (v *view) frame(title string) (string, error) {
 	err = frameTemplate.Execute(&b, map[string]any{
 		"Title": visible(title), "CSS": template.CSS(frameCSS), "Script": template.JS(compact(frameJS)), "Data": template.JS(data),
 		"Base": template.HTML(svg), "W": int(v.W), "Least": int(0.6 * v.W), "ViewBox": fmt.Sprintf("0 0 %d %d", unit(v.W), unit(v.H)),
-		"Max": max(6, int(math.Ceil(100*v.shownInfl-1e-9))), "Inputs": v.o.Inputs,
+		"Cards": cards,
+		"Max":   max(6, int(math.Ceil(100*v.shownInfl-1e-9))), "Inputs": v.o.Inputs,
 	})
 	if err != nil {
 		return "", fmt.Errorf("viz: draw graph: %w", err)
@@ -178,7 +225,7 @@ func (v *view) frame(title string) (string, error) {
 // variables is a palette of CSS variables: the frame sets them by theme.
 var variables = palette{
 	Back: "var(--back)", Band: "var(--band)", Border: "var(--border)", Text: "var(--text)", Dim: "var(--dim)",
-	Pos: "var(--pos)", Neg: "var(--neg)", NegText: "var(--negtext)", Pin: "var(--pin)", Err: "var(--err)",
+	Both: "var(--both)", Pos: "var(--pos)", Neg: "var(--neg)", NegText: "var(--negtext)", Pin: "var(--pin)", Err: "var(--err)",
 }
 
 // swap is the script that puts the frame in place of the still picture.

@@ -20,6 +20,7 @@ var buckets = []bucket{{0.25, 3.4, 0.85, "6 3"}, {0.50, 2.0, 0.6, "5 3"}, {0.70,
 
 // svg draws the whole picture.
 func (v *view) svg(p palette) string {
+	v = v.join()
 	s := newPicture(v.W, v.H, p, v.alt())
 	v.drawGrid(s)
 	v.drawEdges(s)
@@ -133,7 +134,7 @@ func tailOpacity(edges int) float64 {
 }
 
 func (v *view) drawNodes(s *picture) {
-	var weak, strong, errs, rings, rest strings.Builder
+	var weak, strong, errs, rings, rest, both strings.Builder
 	for i := range v.nodes {
 		d := &v.nodes[i]
 		if !v.byDefault(i) {
@@ -145,6 +146,9 @@ func (v *view) drawNodes(s *picture) {
 			b := &weak
 			if d.strong {
 				b = &strong
+			}
+			if d.both {
+				b = &both
 			}
 			fmt.Fprintf(b, `<circle cx="%d" cy="%d" r="%d"/>`, x, y, r)
 		case attribution.Error:
@@ -168,6 +172,7 @@ func (v *view) drawNodes(s *picture) {
 		fmt.Fprintf(&s.b, `<path d="%s" fill="%s" stroke="%s" stroke-width="2"/>`, errs.String(), s.p.Back, s.p.Err)
 	}
 	group(`fill="`+s.p.Back+`" stroke="`+s.p.Text+`" stroke-width="2.8"`, strong.String())
+	group(`fill="`+s.p.Both+`" stroke="`+s.p.Text+`" stroke-width="2.8"`, both.String())
 	group(`fill="none" stroke="`+s.p.Pin+`" stroke-width="5"`, rings.String())
 	group(s.halo()+` fill="`+s.p.Dim+`" text-anchor="middle" font-size="18"`, rest.String())
 	v.drawChips(s)
@@ -177,12 +182,15 @@ func (v *view) drawNodes(s *picture) {
 func (v *view) drawChips(s *picture) {
 	for i := range v.nodes {
 		d := &v.nodes[i]
-		if d.w == 0 {
+		if d.w == 0 || d.joined {
 			continue
 		}
 		fill, stroke, width := s.p.Band, s.p.Err, "2"
-		if d.Kind == attribution.Logit {
+		if d.Kind == attribution.Logit || d.Kind == supernode {
 			fill = s.p.Back
+		}
+		if d.Kind == supernode {
+			stroke, width = s.p.Text, "3"
 		}
 		if i == v.target {
 			stroke, width = s.p.Text, "4"
@@ -238,6 +246,11 @@ func (v *view) drawLegend(s *picture) {
 	fmt.Fprintf(&s.b, `<path d="M%d %dl10 10 -10 10 -10 -10z" fill="%s" stroke="%s" stroke-width="2"/>`, X, Y-10, s.p.Back, s.p.Err)
 	x += 14
 	word("error")
+	if v.o.Other != nil {
+		fmt.Fprintf(&s.b, `<circle cx="%d" cy="%d" r="10" fill="%s" stroke="%s" stroke-width="2.8"/>`, unit(x+5), unit(y-4), s.p.Both, s.p.Text)
+		x += 14
+		word("in both")
+	}
 	line(s.p.Pos, "", 2.4)
 	word("raises")
 	line(s.p.Neg, ` stroke-dasharray="10 6"`, 2.4)

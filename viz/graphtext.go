@@ -11,6 +11,9 @@ import (
 // describe names a node in running text: L5/f12 ‘Texas’ at " Dallas".
 func (v *view) describe(i int) string {
 	d := &v.nodes[i]
+	if d.Kind == supernode {
+		return fmt.Sprintf("group ‘%s’", d.text)
+	}
 	if d.Kind == gathered {
 		return fmt.Sprintf("%d weaker nodes of layer %d at %s", d.members, d.Layer, quoted(v.g.Tokens[d.Pos]))
 	}

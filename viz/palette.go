@@ -12,18 +12,19 @@ type palette struct {
 	Text, Dim                string // first and second text colour
 	Pos, Neg, NegText        string // signs; NegText where it is a letter
 	Pin, Hover, Err          string // rings; error nodes
+	Both                     string // fill of features that two graphs share
 	OK, Warn, Fail, Selected string
 }
 
 var lightTheme = palette{
 	Back: "#FFFFFF", Band: "#F5F6F8", Border: "#D0D0D0", Text: "#1A1A1A", Dim: "#595959",
-	Pos: "#0072B2", Neg: "#D55E00", NegText: "#A34700", Pin: "#CC79A7", Hover: "#000000", Err: "#767676",
+	Pos: "#0072B2", Neg: "#D55E00", NegText: "#A34700", Pin: "#CC79A7", Hover: "#000000", Err: "#767676", Both: "#BBE1F6",
 	OK: "#00704F", Warn: "#8A5A00", Fail: "#B00020", Selected: "#EAF3F9",
 }
 
 var darkTheme = palette{
 	Back: "#111111", Band: "#191A1C", Border: "#3A3A3A", Text: "#E0E0E0", Dim: "#9A9A9A",
-	Pos: "#56B4E9", Neg: "#FF8A3D", NegText: "#FF8A3D", Pin: "#CC79A7", Hover: "#FFFFFF", Err: "#9A9A9A",
+	Pos: "#56B4E9", Neg: "#FF8A3D", NegText: "#FF8A3D", Pin: "#CC79A7", Hover: "#FFFFFF", Err: "#9A9A9A", Both: "#1F4E66",
 	OK: "#56B4E9", Warn: "#E69F00", Fail: "#FF8A3D", Selected: "#1D2A33",
 }
 

@@ -76,7 +76,10 @@ func TestOperandRules(t *testing.T) {
 	}
 	noise := make([][]float64, 50)
 	for a := range noise {
-		noise[a] = wave(50, func(b float64) float64 { x := math.Sin(12.9898*float64(a)+78.233*b) * 43758.5453; return x - math.Floor(x) })
+		noise[a] = wave(50, func(b float64) float64 {
+			x := math.Sin(12.9898*float64(a)+78.233*b) * 43758.5453
+			return x - math.Floor(x)
+		})
 	}
 	if f := operandFacts(noise); f.rule != "nothing simple" {
 		t.Errorf("noise follows %s (%v)", f.rule, f.share)

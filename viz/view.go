@@ -20,6 +20,8 @@ type drawn struct {
 	members  int     // nodes it stands for; 1 unless gathered
 	user     bool    // the label was given by a person
 	pinned   bool
+	joined   bool   // drawn inside a box
+	both     bool   // a feature that another graph has too
 	text     string // default name: label, or L5/f1234
 
 	row, col   int
@@ -94,6 +96,7 @@ func newView(g *attribution.Graph, o GraphOptions) (*view, error) {
 	place := v.choose(toFull, infl, mass, errMass)
 	v.connect(toFull, place, infl, mass)
 	v.tally(infl)
+	v.markBoth(o.Other)
 	return v, nil
 }
 
@@ -303,7 +306,7 @@ func sortBy(order []int, value func(i int) float64) {
 // byDefault says whether a node is in the picture before any button is pressed.
 func (v *view) byDefault(i int) bool {
 	k := v.nodes[i].Kind
-	return v.o.Inputs || v.nodes[i].pinned || k != attribution.Position && k != attribution.Bias
+	return !v.nodes[i].joined && (v.o.Inputs || v.nodes[i].pinned || k != attribution.Position && k != attribution.Bias)
 }
 
 const (

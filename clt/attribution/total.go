@@ -18,13 +18,31 @@ import (
 // nodes that are not features, the bias included, add up to the target's value if
 // features are what their pre-activations say (ReLU, JumpReLU).
 func (g *Graph) TotalEffects(target int) ([]float64, error) {
+	all, err := g.TotalEffectsOf(target)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// TotalEffectsOf is TotalEffects for several targets, [target][node]; the graph is
+// read once.
+func (g *Graph) TotalEffectsOf(targets ...int) ([][]float64, error) {
 	sp, err := g.signed()
 	if err != nil {
 		return nil, err
 	}
-	if target < 0 || target >= len(g.Nodes) || !g.Nodes[target].Kind.IsTarget() {
-		return nil, fmt.Errorf("attribution: total effects: node %d is no target; give a feature or a logit", target)
+	out := make([][]float64, len(targets))
+	for i, t := range targets {
+		if t < 0 || t >= len(g.Nodes) || !g.Nodes[t].Kind.IsTarget() {
+			return nil, fmt.Errorf("attribution: total effects: node %d is no target; give a feature or a logit", t)
+		}
+		out[i] = g.totalEffects(sp, t)
 	}
+	return out, nil
+}
+
+func (g *Graph) totalEffects(sp *sparse, target int) []float64 {
 	bias := g.biasNode()
 	effects := make([]float64, len(g.Nodes))
 	spread := func(t int32, derivative float64) {
@@ -41,7 +59,7 @@ func (g *Graph) TotalEffects(target int) ([]float64, error) {
 			spread(t, e/g.Nodes[t].Activation)
 		}
 	}
-	return effects, nil
+	return effects
 }
 
 // Change sets a feature from outside: its activation becomes Factor times what it

@@ -1,319 +1,177 @@
-(() => {
-  'use strict';
-  var D = JSON.parse(document.getElementById('data').textContent);
-  var NS = 'http://www.w3.org/2000/svg', root = document.documentElement;
-  var N = D.kind.length, E = D.s.length;
-  var $ = (id) => { return document.getElementById(id); };
-  var on = new Array(N), pins = {}, hits = null, focus = -1, over = -1, at = D.goal;
-  D.pins.forEach((i) => { pins[i] = true; });
+// The interactive graph, part 1: state, and the picture. Parts 2 and 3 are
+// tools.js and keys.js; scripts/frame.sh joins and shortens the three.
+var { abs, max, min, round, hypot, sqrt, log } = Math, doc = document, root = doc.documentElement, NS = 'http://www.w3.org/2000/svg';
+var $ = (id) => doc.getElementById(id), pic = $('pic'), live = $('live'), field = $('name'), find = $('q'), cut = $('cut');
+var source = $('data').textContent, D = JSON.parse(source);
+var { s: src, t: dst, w: shares, rank, buckets, what: effects, goal, W, H, total, most, hints, notes, nodes } = D;
+var { id: ids, text: texts, say: says, hover: hovers, x: xs, y: ys, r: rs, wide: wides, row: layers, col: columns, members, infl: infls, prob: chance, pull: pulls, act: acts, strong: strongs, guess: guesses, both: boths, card: cardOf, label: labels } = nodes;
+var K = D.kind.split(''), N = K.length, E = src.length;
+// pins, names and knobs are by node; groups have a label and nodes; home is the
+// group that a node is drawn in
+var on = [], pins = {}, names = {}, knobs = {}, groups = D.groups, home = [], order = [], hits = null, focus = -1, over = -1, at = goal;
+D.pins.forEach((i) => { pins[i] = 1; });
 
-  function el(parent, name, attrs, text) {
-    var e = document.createElementNS(NS, name);
-    for (var k in attrs) e.setAttribute(k, attrs[k]);
-    if (text !== undefined) e.textContent = text;
-    parent.appendChild(e);
-    return e;
-  }
-  function html(parent, name, cls, text) {
-    var e = document.createElement(name);
-    if (cls) e.className = cls;
-    if (text !== undefined) e.textContent = text;
-    parent.appendChild(e);
-    return e;
-  }
-  function empty(e) { e.replaceChildren(); return e; }
-  function pct(x) {
-    var a = Math.abs(x) * 100;
-    return (a < 0.005 ? '<0.01' : a < 0.995 ? a.toFixed(2) : a < 9.95 ? a.toFixed(1) : a.toFixed(0)) + ' %';
-  }
-  function signed(x) { return (x < 0 ? '−' : '+') + pct(x); }
-  function group(n) { return String(n).replace(/\B(?=(\d{3})+$)/g, n > 9999 ? '\u2009' : ''); }
-  function w(e) { return D.w[e] / 1e4; }
-  function score(e) { return Math.abs(w(e)) * D.pull[D.t[e]]; }
+var set = (e, attrs) => {
+  for (var k in attrs) e.setAttribute(k, attrs[k]);
+  return e;
+};
+var el = (parent, name, attrs, text) => {
+  var e = parent.appendChild(set(doc.createElementNS(NS, name), attrs));
+  if (text !== undefined) e.textContent = text;
+  return e;
+};
+var html = (parent, name, cls, text) => {
+  var e = parent.appendChild(doc.createElement(name));
+  e.className = cls;
+  e.textContent = text;
+  return e;
+};
+var empty = (id) => {
+  $(id).replaceChildren();
+  return $(id);
+};
+var pct = (x) => {
+  var a = abs(x) * 100;
+  return (a < 0.005 && a ? '<0.01' : a ? a.toFixed(a < 0.995 ? 2 : a < 9.95 ? 1 : 0) : 0) + ' %';
+};
+var signed = (x, f = pct) => (x < 0 ? '−' : '+') + f(abs(x));
+var num = (x) => +x.toPrecision(3);
+var count = (n) => n > 9999 ? String(n).replace(/\B(?=(\d{3})+$)/g, '\u2009') : n;
+var w = (e) => shares[e] / 1e4;
+var score = (e) => abs(w(e)) * pulls[dst[e]];
+var shown = (e) => on[src[e]] && on[dst[e]];
+var groupOf = (i) => groups[i - N];
+var ranked = () => groups.map((g, k) => N + k).concat(rank);
 
-  // which nodes are shown: by cumulative influence, switches, pins
-  function select() {
-    var limit = +$('cut').value / 100, sum = 0, shown = 0, n = 0;
-    var last = limit >= +$('cut').max / 100;
-    D.rank.forEach((i) => {
-      var k = D.kind[i], keep = last || sum < limit;
-      if ('fget'.indexOf(k) >= 0) sum += D.infl[i];
-      if (k === 'e' && !$('err').checked) keep = false;
-      if (k === 'p' || k === 'b') keep = $('inp').checked;
-      if (k === 't' || k === 'l' || pins[i]) keep = true;
-      on[i] = keep;
-      if (keep) {
-        n += D.members[i];
-        if (k !== 'l') shown += D.infl[i];
-      }
-    });
-    $('sum').textContent = group(n) + ' of ' + group(D.total) + ' nodes, ' + pct(shown) + ' of influence';
-    return n;
-  }
-
-  function curve(e) {
-    var s = D.s[e], t = D.t[e], x0 = D.x[s], y0 = D.y[s] - D.r[s], x1 = D.x[t], y1 = D.y[t] + D.r[t];
-    var rows = D.row[t] - D.row[s], bow = D.col[s] === D.col[t] && rows > 1 ? -Math.min(68, 12 * (rows - 1)) : 0;
-    var dy = Math.round(0.45 * (y1 - y0));
-    return 'M' + [x0, y0] + 'c' + [bow, dy, x1 - x0 + bow, y1 - y0 - dy, x1 - x0, y1 - y0];
-  }
-
-  // the overview: what carries 95 % of the effect on the targets
-  function drawEdges() {
-    var g = empty($('edges')), all = [], sum = 0, part = 0, d = {}, n = 0, e;
-    for (e = 0; e < E; e++) if (on[D.s[e]] && on[D.t[e]] && D.kind[D.s[e]] !== 'b') all.push(e);
-    all.sort((a, b) => { return score(b) - score(a) || a - b; });
-    all.forEach((e) => { sum += score(e); });
-    for (; n < all.length && n < 600 && part < 0.95 * sum; n++) part += score(all[n]);
-    var carried = part;
-    part = 0;
-    for (var i = 0; i < n; i++) {
-      var k = 0;
-      while (k < 3 && part / carried >= D.buckets[k][0]) k++;
-      part += score(all[i]);
-      k += w(all[i]) < 0 ? 4 : 0;
-      d[k] = (d[k] || '') + curve(all[i]);
-    }
-    var faint = Math.max(0.2, 0.45 - 0.25 * Math.log(Math.max(1, n / 60)) / Math.log(8));
-    [3, 7, 2, 6, 1, 5, 0, 4].forEach((k) => {
-      if (!d[k]) return;
-      var b = D.buckets[k % 4], a = { d: d[k], 'class': k > 3 ? 'edge neg' : 'edge', 'stroke-width': 2 * b[1], opacity: k % 4 === 3 ? faint : b[2] };
-      if (k > 3) a['stroke-dasharray'] = b[3];
-      el(g, 'path', a);
-    });
-  }
-
-  function shape(parent, i, cls) {
-    var k = D.kind[i], x = D.x[i], y = D.y[i], r = D.r[i], c = 'node ' + cls + (pins[i] ? ' pin' : '') + (hits && hits[i] ? ' hit' : '');
-    if (k === 't' || k === 'l') {
-      var chip = el(parent, 'rect', { x: x - D.wide[i] / 2, y: y - r, width: D.wide[i], height: 2 * r, rx: 8, 'class': c + (k === 't' ? ' chip' : '') + (i === D.goal ? ' goal' : '') });
-      if (D.text[i]) el(parent, 'text', { x: x, y: y + 8, 'text-anchor': 'middle', 'font-size': 24, 'class': 'name', 'font-weight': i === D.goal ? 600 : 400 }, D.text[i]);
-      return chip;
-    }
-    if ('epb'.indexOf(k) >= 0) return el(parent, 'path', {
-      d: 'M' + [x, y - r] + 'l' + (k === 'e' ? [r, r, -r, r, -r, -r] : [r, 2 * r - 2, -2 * r, 0]) + 'z', 'class': c
-    });
-    if (k === 'g') return el(parent, 'text', { x: x, y: y + 7, 'text-anchor': 'middle', 'font-size': 18, 'class': 'name halo' }, D.text[i]);
-    return el(parent, 'circle', { cx: x, cy: y, r: r, 'class': c + (D.strong[i] ? ' strong' : '') });
-  }
-  function label(parent, i, l) {
-    el(parent, 'text', { x: l[0], y: l[1], 'text-anchor': ['start', 'middle', 'end'][l[2]], 'class': 'name halo' + (D.guess[i] ? ' guess' : '') }, D.text[i]);
-  }
-  function drawNodes() {
-    var g = empty($('nodes'));
-    for (var i = 0; i < N; i++) if (on[i]) shape(g, i, '');
-    for (i = 0; i < N; i++) {
-      if (!on[i]) continue;
-      if (D.label[i]) label(g, i, D.label[i]);
-      else if (pins[i] && !D.wide[i]) label(g, i, [D.x[i] + D.r[i] + 6, D.y[i] + 8, 0]);
-    }
-  }
-
-  function byShare(a, b) { return Math.abs(D.w[b]) - Math.abs(D.w[a]) || a - b; }
-  function links(i, ends) {
-    var out = [];
-    for (var e = 0; e < E; e++) if (ends[e] === i && on[D.s[e]] && on[D.t[e]]) out.push(e);
-    return out.sort(byShare);
-  }
-  var inputs = (i) => { return links(i, D.t); }, outputs = (i) => { return links(i, D.s); };
-
-  // the live layer: edges of one node, its neighbours filled by sign
-  function highlight(i) {
-    var g = empty($('live-edges'));
-    var dim = i >= 0;
-    [$('edges'), $('nodes')].forEach((e) => { e.setAttribute('class', dim ? 'fade' : ''); });
-    if (!dim) return;
-    var es = inputs(i).concat(outputs(i)).sort(byShare);
-    var shown = es.slice(0, 60), names = [];
-    shown.slice().reverse().forEach((e) => {
-      var v = w(e), neg = v < 0 ? ' neg' : '', t = D.t[e], x = D.x[t], y = D.y[t] + D.r[t];
-      var a = { d: curve(e), 'class': 'edge' + neg, 'stroke-width': 2 + 8 * Math.sqrt(Math.min(1, Math.abs(v))) };
-      if (neg) a['stroke-dasharray'] = '10 6';
-      el(g, 'path', a);
-      el(g, 'path', { d: 'M' + [x, y] + 'l6 10h-12z', 'class': 'tip' + neg });
-    });
-    shown.forEach((e, n) => {
-      var o = D.s[e] === i ? D.t[e] : D.s[e], dot = shape(g, o, '');
-      if (!D.wide[o] && D.kind[o] !== 'g') dot.setAttribute('style', 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + Math.min(1, 0.25 + 2 * Math.abs(w(e))));
-      if (D.label[o]) label(g, o, D.label[o]);
-      if (n < 5) names.push([o, signed(w(e))]);
-    });
-    shape(g, i, '');
-    if (D.label[i]) label(g, i, D.label[i]);
-    var r = Math.max(D.r[i], D.wide[i] / 2) + 8;
-    if (D.wide[i]) el(g, 'rect', { x: D.x[i] - r, y: D.y[i] - D.r[i] - 8, width: 2 * r, height: 2 * D.r[i] + 16, rx: 12, 'class': 'ring' });
-    else el(g, 'circle', { cx: D.x[i], cy: D.y[i], r: r, 'class': 'ring' });
-    names.forEach((n) => {
-      el(g, 'text', { x: D.x[n[0]] - Math.max(D.r[n[0]], D.wide[n[0]] / 2) - 6, y: D.y[n[0]] + 8, 'text-anchor': 'end', 'class': 'name halo', 'font-weight': 600 }, n[1]);
-    });
-  }
-
-  function row(ul, i, value, cls) {
-    var li = html(ul, 'li');
-    html(li, 'b', cls, value);
-    html(li, 'span', '', D.say[i]);
-    li.title = D.say[i];
-    li.onclick = (ev) => { ev.shiftKey ? pin(i) : go(i, true); };
-    li.onmouseenter = () => { hover(i); };
-    li.onmouseleave = () => { hover(-1); };
-    return li;
-  }
-  function side(id, name, es, other) {
-    var box = $(id), n = Math.min(40, es.length);
-    box.querySelector('h2').textContent = name + (es.length ? ': ' + (n < es.length ? n + ' of ' : '') + es.length + ', share of input' : ': none shown');
-    var ul = empty(box.querySelector('ul'));
-    es.slice(0, n).forEach((e) => { row(ul, other[e], signed(w(e)), w(e) < 0 ? 'neg' : ''); });
-  }
-  function list() {
-    var ul = empty($('list')), n = 0;
-    D.rank.forEach((i) => {
-      if (!on[i] || hits && !hits[i]) return;
-      n++;
-      var li = row(ul, i, D.kind[i] === 'l' ? pct(D.prob[i]) : D.pull[i].toPrecision(3), 'num');
-      li.id = 'o' + i;
-      li.setAttribute('role', 'option');
-    });
-    $('list-name').textContent = (hits ? 'Found: ' : 'Nodes by influence: ') + n;
-    mark();
-  }
-  function mark() {
-    var old = $('list').querySelector('[aria-selected=true]'), now = $('o' + at);
-    if (old) old.removeAttribute('aria-selected');
-    if (!now) return $('list').removeAttribute('aria-activedescendant');
-    now.setAttribute('aria-selected', 'true');
-    $('list').setAttribute('aria-activedescendant', 'o' + at);
-    $('list').scrollTop = now.offsetTop - $('list').offsetTop - 60;
-  }
-  // go makes a node the current one; hold also keeps its edges lit
-  function go(i, hold) {
-    if (i < 0 || i === undefined) return;
-    at = i;
-    if (hold) focus = focus === i && hold !== 'keep' ? -1 : i;
-    else if (focus >= 0) focus = i;
-    side('ins', 'Inputs', inputs(i), D.s);
-    side('outs', 'Outputs', outputs(i), D.t);
-    $('live').textContent = D.hover[i] + (pins[i] ? ' · pinned' : '');
-    mark();
-    highlight(over >= 0 ? over : focus);
-  }
-  function clear() { focus = -1; highlight(-1); }
-  function hover(i) {
-    if (i === over) return;
-    over = i;
-    highlight(i >= 0 ? i : focus);
-  }
-  function pin(i) {
-    if (pins[i]) delete pins[i]; else pins[i] = true;
-    redraw();
-    go(i);
-  }
-  function redraw() {
-    select();
-    drawEdges();
-    drawNodes();
-    list();
-    if (focus >= 0 && !on[focus]) focus = -1;
-    go(on[at] ? at : D.goal);
-  }
-  function search() {
-    var q = $('q').value.trim().toLowerCase(), n = 0;
-    hits = q ? {} : null;
-    if (q) for (var i = 0; i < N; i++) {
-      if (on[i] && (D.say[i] + ' ' + D.id[i]).toLowerCase().indexOf(q) >= 0) { hits[i] = true; n++; }
-    }
-    $('found').textContent = q ? n + ' found' : '';
-    drawNodes();
-    list();
-  }
-
-  // the nearest node under the pointer
-  function pick(ev, reach) {
-    var b = $('pic').getBoundingClientRect(), k = 2 * D.W / b.width, best = -1, least = reach * k;
-    var x = (ev.clientX - b.left) * k, y = (ev.clientY - b.top) * k;
-    for (var i = 0; i < N; i++) {
-      if (!on[i]) continue;
-      var half = D.wide[i] / 2, dx = Math.max(0, Math.abs(x - D.x[i]) - half), d = Math.hypot(dx, y - D.y[i]);
-      if (half) d = Math.hypot(dx, Math.max(0, Math.abs(y - D.y[i]) - D.r[i]));
-      if (d < least) { least = d; best = i; }
-    }
-    return best;
-  }
-  var pic = $('pic'), tip = $('tip');
-  pic.onpointermove = (ev) => {
-    var i = pick(ev, ev.pointerType === 'touch' ? 32 : 24);
-    hover(i);
-    pic.style.cursor = i < 0 ? 'default' : 'pointer';
-    tip.style.display = i < 0 ? 'none' : 'block';
-    if (i < 0) return;
-    tip.textContent = D.hover[i];
-    var k = pic.clientWidth / (2 * D.W), x = D.x[i] * k, below = D.y[i] * k < 90;
-    tip.style.left = Math.max(0, Math.min(x - 100, pic.clientWidth - 330)) + 'px';
-    tip.style.top = below ? D.y[i] * k + 24 + 'px' : '';
-    tip.style.bottom = below ? '' : pic.clientHeight - D.y[i] * k + 22 + 'px';
-  };
-  pic.onpointerleave = () => { hover(-1); tip.style.display = 'none'; };
-  pic.onclick = (ev) => {
-    var i = pick(ev, 24);
-    if (i < 0) clear();
-    else if (ev.shiftKey) pin(i);
-    else go(i, true);
-  };
-
-  function near(step) {
-    var best = -1, bx = 0;
-    for (var i = 0; i < N; i++) {
-      var dx = (D.x[i] - D.x[at]) * step;
-      if (!on[i] || i === at || D.row[i] !== D.row[at] || dx <= 0) continue;
-      if (best < 0 || dx < bx) { best = i; bx = dx; }
-    }
-    return best;
-  }
-  function other(es, ends) { return es.length ? ends[es[0]] : -1; }
-  function toggle(id) { $(id).checked = !$(id).checked; redraw(); }
-  function step(d) { $('cut').value = +$('cut').value + d; redraw(); }
-  document.onkeydown = (ev) => {
-    var k = ev.key, typing = ev.target === $('q');
-    if (ev.ctrlKey || ev.metaKey || ev.altKey) return;
-    if (k === 'Escape') {
-      if ($('q').value) { $('q').value = ''; search(); }
-      else clear();
-      if (typing) $('list').focus();
-      return;
-    }
-    if (typing) {
-      if (k === 'Enter' && hits) { go(D.rank.filter((i) => { return hits[i]; })[0], 'keep'); $('list').focus(); }
-      return;
-    }
-    if (/^Arrow|Home|End|PageUp|PageDown|Enter/.test(k) && /^(INPUT|BUTTON)$/.test(ev.target.tagName)) return;
-    var act = {
-      ArrowUp: () => { go(other(outputs(at), D.t)); },
-      ArrowDown: () => { go(other(inputs(at), D.s)); },
-      ArrowLeft: () => { go(near(-1)); },
-      ArrowRight: () => { go(near(1)); },
-      Enter: () => { go(at, true); },
-      p: () => { pin(at); },
-      e: () => { toggle('err'); },
-      b: () => { toggle('inp'); },
-      '[': () => { step(-5); },
-      ']': () => { step(5); },
-      '/': () => { $('q').focus(); },
-      '?': () => { help(); }
-    }[k.length === 1 ? k.toLowerCase() : k];
-    if (act) { act(); ev.preventDefault(); }
-  };
-  function help() {
-    var k = $('keys'), show = k.style.display !== 'block';
-    k.style.display = show ? 'block' : 'none';
-    $('help').setAttribute('aria-expanded', show);
-  }
-  $('help').onclick = help;
-  $('q').oninput = search;
-  $('cut').oninput = $('err').onchange = $('inp').onchange = redraw;
-  addEventListener('message', (ev) => {
-    var m = ev.data;
-    if (ev.source === parent && m && m.clt === 1 && m.t === 'theme') root.setAttribute('data-theme', m.mode === 'dark' ? 'dark' : 'light');
+// regroup draws each group as one node N, N+1 … at the mean of its members. An
+// edge between two of them is the sum of its members' shares over the input that
+// comes from outside (Grouped in package attribution).
+var perNode = Object.values(nodes);
+var regroup = () => {
+  perNode.concat([K]).forEach((a) => { a.length = N; });
+  src.length = dst.length = shares.length = E;
+  home = [];
+  var ext = {}, sums = {}, boxes = [];
+  groups.forEach((g, k) => {
+    var i = N + k, m = g.nodes, label = g.label + (g.guess ? '?' : ''), add = (a) => m.reduce((s, j) => s + a[j], 0), mean = (a) => round(add(a) / m.length);
+    m.forEach((j) => { home[j] = i; });
+    ext[i] = m.length;
+    var wide = 13 * min(24, label.length + 3) + 24, x = mean(xs), y = mean(ys);
+    x = max(wide / 2 + 8, min(2 * W - wide / 2 - 8, x));
+    boxes.forEach((b) => { if (abs(b.y - y) < 56 && abs(b.x - x) < (b.w + wide) / 2 + 12) y = b.y - 62; });
+    boxes.push({ x: x, y: y, w: wide });
+    var text = label + ' · ' + m.length, say = 'group ‘' + label + '’ of ' + m.length;
+    K[i] = 's';
+    [[g.label], [text], [say], [say + ' · influence ' + pct(add(infls))], [x], [y], [26], [wide], [add(layers) / m.length], [-i], [add(members)], [add(infls)], [0], [add(pulls)],
+      [0], [1], [g.guess], [0], [-1], [0]].forEach((v, n) => { perNode[n][i] = v[0]; });
   });
-  redraw();
-  $('scroll').scrollLeft = 1e4;
-  if (parent !== window) parent.postMessage({ clt: 1, t: 'ready', h: D.h }, '*');
-})();
+  for (var e = 0; e < E; e++) {
+    var s = src[e], t = dst[e], S = home[s] || s, T = home[t] || t;
+    if (S === T) ext[T] -= abs(w(e));
+    else if (S !== s || T !== t) sums[S + ' ' + T] = (sums[S + ' ' + T] || 0) + shares[e];
+  }
+  for (var key in sums) {
+    var st = key.split(' ');
+    src.push(+st[0]);
+    dst.push(+st[1]);
+    shares.push(sums[key] / max(0.01, ext[st[1]] || 1));
+  }
+  order = src.map((s, e) => e);
+  if (groups.length) order.sort((a, b) => score(b) - score(a) || a - b);
+};
+
+// select says which nodes are shown: by cumulative influence, switches, pins
+var select = () => {
+  var limit = cut.value / 100, all = +cut.value >= +cut.max, sum = 0, infl = 0, n = 0, least = most * $('act').value / 100;
+  ranked().forEach((i) => {
+    var k = K[i], keep = all || sum < limit;
+    if ('fget'.includes(k)) sum += infls[i];
+    if (k === 'e' && !$('err').checked || k === 'f' && acts[i] < least) keep = false;
+    if ('pb'.includes(k)) keep = $('inp').checked;
+    if ('tls'.includes(k) || pins[i]) keep = true;
+    on[i] = keep && !home[i];
+    if (!on[i]) return;
+    n += members[i];
+    if (k !== 'l') infl += infls[i];
+  });
+  on.length = K.length;
+  $('sum').textContent = count(n) + ' of ' + count(total) + ' nodes, ' + pct(infl) + ' of influence';
+};
+
+var curve = (e) => {
+  var s = src[e], t = dst[e], x0 = xs[s], y0 = ys[s] - rs[s], x1 = xs[t], y1 = ys[t] + rs[t], rows = layers[t] - layers[s];
+  var bow = columns[s] === columns[t] && rows > 1 ? -min(68, 12 * (rows - 1)) : 0, dy = round(0.45 * (y1 - y0));
+  return 'M' + [x0, y0] + 'c' + [bow, dy, x1 - x0 + bow, y1 - y0 - dy, x1 - x0, y1 - y0];
+};
+
+// drawEdges is the overview: what carries most of the effect on the targets
+var drawEdges = () => {
+  var g = empty('edges'), all = order.filter((e) => shown(e) && K[src[e]] !== 'b'), sum = 0, part = 0, carried = 0, d = [], n = 0;
+  all.forEach((e) => { sum += score(e); });
+  while (n < all.length && n < 600 && carried < sum * $('eff').value / 100) carried += score(all[n++]);
+  all.slice(0, n).forEach((e) => {
+    var k = buckets.findIndex((b) => part / carried < b[0]);
+    if (k < 0) k = 3;
+    part += score(e);
+    if (w(e) < 0) k += 4;
+    d[k] = (d[k] || '') + curve(e);
+  });
+  var faint = max(0.2, 0.45 - 0.25 * log(max(1, n / 60)) / log(8));
+  [3, 7, 2, 6, 1, 5, 0, 4].forEach((k) => {
+    var b = buckets[k % 4];
+    if (d[k]) el(g, 'path', { d: d[k], 'class': k > 3 ? 'edge neg' : 'edge', 'stroke-width': 2 * b[1], opacity: k % 4 === 3 ? faint : b[2], 'stroke-dasharray': k > 3 ? b[3] : 'none' });
+  });
+};
+
+var shape = (parent, i) => {
+  var k = K[i], x = xs[i], y = ys[i], r = rs[i], c = 'node ' + k + (pins[i] ? ' pin' : '') + (hits?.[i] ? ' hit' : '') + (boths[i] ? ' both' : '') + (i === goal ? ' goal' : '') + (strongs[i] ? ' strong' : '');
+  if (wides[i]) {
+    var chip = el(parent, 'rect', { x: x - wides[i] / 2, y: y - r, width: wides[i], height: 2 * r, rx: 8, 'class': c });
+    el(parent, 'text', { x: x, y: y + 8, 'class': 'name a1' + (i === goal ? ' goal' : '') + (guesses[i] ? ' guess' : '') }, texts[i]);
+    return chip;
+  }
+  if (k === 'g') return el(parent, 'text', { x: x, y: y + 7, 'class': 'name a1 halo few' }, texts[i]);
+  if (k === 'f') return el(parent, 'circle', { cx: x, cy: y, r: r, 'class': c });
+  return el(parent, 'path', { d: 'M' + [x, y - r] + 'l' + (k === 'e' ? [r, r, -r, r, -r, -r] : [r, 2 * r - 2, -2 * r, 0]) + 'z', 'class': c });
+};
+var label = (parent, i, bold) => {
+  var l = labels[i] || (pins[i] || names[i] || bold) && !wides[i] && [xs[i] + rs[i] + 6, ys[i] + 8, 0];
+  if (l) el(parent, 'text', { x: l[0], y: l[1], 'class': 'name halo a' + l[2] + (guesses[i] && !names[i] ? ' guess' : '') }, texts[i]);
+};
+var drawNodes = () => {
+  var g = empty('nodes');
+  [shape, label].forEach((f) => { K.forEach((k, i) => { if (on[i]) f(g, i); }); });
+};
+
+var links = (i, ends) => {
+  var out = [];
+  for (var e = 0; e < src.length; e++) if (ends[e] === i && shown(e)) out.push(e);
+  return out.sort((a, b) => abs(shares[b]) - abs(shares[a]) || a - b);
+};
+var inputs = (i) => links(i, dst), outputs = (i) => links(i, src);
+
+// highlight is the live layer: the edges of one node, its neighbours filled by sign
+var highlight = (i) => {
+  var g = empty('live-edges');
+  pic.className = i < 0 ? '' : 'dim';
+  if (i < 0) return;
+  var lit = inputs(i).concat(outputs(i)).sort((a, b) => abs(shares[b]) - abs(shares[a])).slice(0, 60), far = (e) => src[e] === i ? dst[e] : src[e];
+  lit.slice().reverse().forEach((e) => {
+    var v = w(e), neg = v < 0 ? ' neg' : '', t = dst[e];
+    el(g, 'path', { d: curve(e), 'class': 'edge' + neg, 'stroke-width': 2 + 8 * sqrt(min(1, abs(v))) });
+    el(g, 'path', { d: 'M' + [xs[t], ys[t] + rs[t]] + 'l6 10h-12z', 'class': 'tip' + neg });
+  });
+  lit.forEach((e) => {
+    var o = far(e), dot = shape(g, o);
+    if (K[o] === 'f' || K[o] === 'e') dot.style = 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + min(1, 0.25 + 2 * abs(w(e)));
+    label(g, o);
+  });
+  shape(g, i);
+  label(g, i, true);
+  var r = rs[i] + 8, h = wides[i] ? wides[i] / 2 + 8 : r;
+  el(g, 'rect', { x: xs[i] - h, y: ys[i] - r, width: 2 * h, height: 2 * r, rx: wides[i] ? 12 : r, 'class': 'ring' });
+  lit.slice(0, 5).forEach((e) => {
+    var o = far(e);
+    el(g, 'text', { x: xs[o] - max(rs[o], wides[o] / 2) - 6, y: ys[o] + 8, 'class': 'name halo a2 goal' }, signed(w(e)));
+  });
+};

@@ -5,7 +5,7 @@
   if (!root || !root.querySelector) return;
   var still = root.querySelector('.clt-static'), note = root.querySelector('.clt-note');
   var f = document.createElement('iframe'), ready = false;
-  f.setAttribute('sandbox', 'allow-scripts');
+  f.setAttribute('sandbox', 'allow-scripts allow-downloads');
   f.setAttribute('class', 'clt-frame');
   f.title = title;
   f.style.cssText = 'display:block;border:0;width:100%;height:0';
@@ -35,8 +35,9 @@
   function heard(e) {
     var m = e.data;
     if (e.source !== f.contentWindow || !m || m.clt !== 1 || m.t !== 'ready') return;
-    ready = true;
     f.style.height = Math.max(120, Math.min(2000, +m.h || 0)) + 'px';
+    if (ready) return;
+    ready = true;
     if (still) still.style.display = 'none';
     if (note) note.style.display = 'none';
     theme();
