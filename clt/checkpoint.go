@@ -28,6 +28,7 @@ type checkpointState struct {
 	Config  Config      `json:"config"`
 	Train   TrainConfig `json:"train"`
 	Stats   Stats       `json:"stats"`
+	Control control     `json:"control"`
 	MeanOut [][]float32 `json:"mean_out"`
 }
 
@@ -75,7 +76,7 @@ func (t *trainer) save() error {
 		}
 		list = append(list, safetensors.F32(name, shape, values))
 	}
-	state, err := json.MarshalIndent(checkpointState{checkpointForm, t.done, t.cfg, t.tc, *t.stats, t.stats.MeanOut}, "", " ")
+	state, err := json.MarshalIndent(checkpointState{checkpointForm, t.done, t.cfg, t.tc, *t.stats, t.control, t.stats.MeanOut}, "", " ")
 	if err != nil {
 		return fmt.Errorf("clt: checkpoint: %w", err)
 	}
@@ -140,7 +141,7 @@ func (t *trainer) load(dir string) error {
 	if a, b := settings(s.Train), settings(t.tc); a != b {
 		return fmt.Errorf("the checkpoint was made with %s, this run wants %s", a, b)
 	}
-	t.stats, t.done = &s.Stats, s.Step
+	t.stats, t.control, t.done = &s.Stats, s.Control, s.Step
 	t.stats.MeanOut = s.MeanOut
 	if err := t.setWeights(blank(t.cfg)); err != nil {
 		return err

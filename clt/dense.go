@@ -6,7 +6,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -27,9 +26,6 @@ type dense struct {
 	add     *model.Exec
 	apply   *model.Exec
 }
-
-// sumScope holds the sums of gradients; they are no part of a checkpoint.
-const sumScope = "/sum"
 
 func newDense(b compute.Backend, cfg Config, tc TrainConfig) *dense {
 	return &dense{cfg: cfg, tc: tc, backend: b, store: model.NewStore()}
@@ -64,10 +60,8 @@ func (t *dense) ready(trained []string) (err error) {
 		}
 		return nil
 	}
-	for _, v := range t.trained {
-		if _, err := t.store.CreateVariable(sumScope+v.Path(), tensors.FromShape(v.Shape())); err != nil {
-			return fmt.Errorf("clt: %w", err)
-		}
+	if err := optim.PrepareSums(t.store, t.trained); err != nil { // no part of a checkpoint
+		return err
 	}
 	if t.add, err = model.NewExec(t.backend, t.store, t.addGraph); err == nil {
 		t.apply, err = model.NewExec(t.backend, t.store, t.applyGraph)
@@ -191,13 +185,4 @@ func (t *dense) variable(path string) *model.Variable {
 
 func (t *dense) adam() optim.Adam {
 	return optim.Adam{Beta1: t.tc.Beta1, Beta2: t.tc.Beta2, Epsilon: t.tc.Epsilon, ClipNorm: t.tc.ClipNorm}
-}
-
-// values are the nodes of the variables that are trained.
-func (t *dense) values(g *graph.Graph) []*graph.Node {
-	list := make([]*graph.Node, len(t.trained))
-	for i, v := range t.trained {
-		list[i] = v.NodeValue(g)
-	}
-	return list
 }

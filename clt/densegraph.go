@@ -5,6 +5,8 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+
+	"github.com/etredal/cross-layer-transcoder/internal/optim"
 )
 
 // wholeGraph is one step of training: inputs are the learning rate, λ, the number
@@ -17,7 +19,7 @@ func (t *dense) wholeGraph(_ *model.Scope, inputs []*Node) *Node {
 		old[v] = v.NodeValue(g)
 	}
 	out, running := t.loss(inputs)
-	norm := t.adam().Apply(t.store, t.trained, Gradient(out.total, t.values(g)...), inputs[0], inputs[2])
+	norm := t.adam().Update(t.store, t.trained, out.total, inputs[0], inputs[2])
 	finite := And(IsFinite(out.total), IsFinite(norm))
 	t.revert(g, old, finite)
 	return t.report(out, running, norm, finite, inputs[4].Shape().Dim(0))
@@ -26,7 +28,7 @@ func (t *dense) wholeGraph(_ *model.Scope, inputs []*Node) *Node {
 // addGraph takes what wholeGraph does, with 1 for the first part of a batch and 0
 // for later ones in place of the 1, and adds the part's share to the sums.
 func (t *dense) addGraph(_ *model.Scope, inputs []*Node) *Node {
-	g, first := inputs[0].Graph(), inputs[3]
+	g := inputs[0].Graph()
 	old := map[*model.Variable]*Node{}
 	for v := range t.store.IterVariables() {
 		old[v] = v.NodeValue(g)
@@ -34,11 +36,7 @@ func (t *dense) addGraph(_ *model.Scope, inputs []*Node) *Node {
 	out, running := t.loss(inputs)
 	finite := IsFinite(out.total)
 	t.revert(g, old, finite)
-	for i, d := range Gradient(out.total, t.values(g)...) {
-		sum := t.variable(sumScope + t.trained[i].Path())
-		before := Where(IsPositive(first), ZerosLike(d), sum.NodeValue(g))
-		sum.SetNodeValue(Add(before, DivScalar(d, float64(t.tc.Accumulate))))
-	}
+	optim.Collect(t.store, t.trained, out.total, t.tc.Accumulate)
 	return t.report(out, running, ZerosLike(out.total), finite, inputs[4].Shape().Dim(0))
 }
 
@@ -46,12 +44,10 @@ func (t *dense) addGraph(_ *model.Scope, inputs []*Node) *Node {
 // step and the loss.
 func (t *dense) applyGraph(_ *model.Scope, inputs []*Node) *Node {
 	g := inputs[0].Graph()
-	old, grads := map[*model.Variable]*Node{}, make([]*Node, len(t.trained))
+	grads := optim.Flush(t.store, t.trained, g)
+	old := map[*model.Variable]*Node{}
 	for v := range t.store.IterVariables() {
 		old[v] = v.NodeValue(g)
-	}
-	for i, v := range t.trained {
-		grads[i] = t.variable(sumScope + v.Path()).NodeValue(g)
 	}
 	norm := t.adam().Apply(t.store, t.trained, grads, inputs[0], inputs[1])
 	finite := And(IsFinite(inputs[2]), IsFinite(norm))

@@ -59,7 +59,7 @@ func prepare(b compute.Backend, cfg Config, tc TrainConfig, src *source) (*train
 		if err != nil {
 			return nil, err
 		}
-		if found && t.done < tc.Steps {
+		if found && t.done < t.last() {
 			return t, src.skip(t.done - tc.DataFrom)
 		}
 		if found {
@@ -107,7 +107,7 @@ func (t *trainer) initialWeights(sample []Batch) (*Transcoder, error) {
 func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (*Result, error) {
 	begin, last, lastStep := time.Now(), time.Now(), t.done
 	var p Progress
-	for t.done < t.tc.Steps {
+	for t.done < t.last() {
 		err := ctx.Err()
 		var batch Batch
 		if err == nil {
@@ -119,7 +119,10 @@ func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (
 		if err != nil {
 			return t.interrupted(p, err)
 		}
-		if t.done%t.tc.ReportEvery == 0 || t.done == t.tc.Steps {
+		if err := t.saveAtTarget(); err != nil {
+			return t.interrupted(p, err)
+		}
+		if t.done%t.tc.ReportEvery == 0 || t.done == t.last() {
 			now := time.Now()
 			wall := max(now.Sub(last).Seconds(), 1e-9)
 			p.TokensPerSec = float64((t.done-lastStep)*t.tc.Batch) / wall
@@ -130,7 +133,7 @@ func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (
 				report(p)
 			}
 		}
-		if t.tc.CheckpointDir != "" && (t.done%t.tc.CheckpointEvery == 0 || t.done == t.tc.Steps) {
+		if t.tc.CheckpointDir != "" && (t.done%t.tc.CheckpointEvery == 0 || t.done == t.last()) {
 			if err := t.save(); err != nil {
 				return t.interrupted(p, err)
 			}
@@ -154,6 +157,18 @@ func (t *trainer) interrupted(p Progress, cause error) (*Result, error) {
 	return r, err
 }
 
+// saveAtTarget saves the transcoder of the step that reached the target.
+func (t *trainer) saveAtTarget() error {
+	if t.tc.AtTarget != TargetSave || t.control.Reached != t.done {
+		return nil
+	}
+	r, err := t.result(Progress{})
+	if err != nil {
+		return err
+	}
+	return r.Transcoder.Save(t.tc.TargetDir)
+}
+
 func (t *trainer) result(p Progress) (*Result, error) {
 	w, err := t.weights()
 	if err != nil {
@@ -168,7 +183,7 @@ func (t *trainer) result(p Progress) (*Result, error) {
 
 // train does one step. A step that is not finite leaves the weights as they were.
 func (t *trainer) train(b Batch) (Progress, error) {
-	lr, lambda := t.tc.LRAt(t.done), t.tc.LambdaAt(t.done)
+	lr, lambda := t.lr(), t.lambda()
 	v, err := t.machine.step(float32(lr), float32(lambda), float32(t.done+1), t.parts(t.stats.scale(b)))
 	if err != nil {
 		return Progress{}, fmt.Errorf("step %d: %w", t.done+1, err)
@@ -179,6 +194,7 @@ func (t *trainer) train(b Batch) (Progress, error) {
 		return p, fmt.Errorf("step %d is not finite: %s; its update was dropped; lower lr (now %g) or check the data", p.Step, p.notFinite(), lr)
 	}
 	t.done++
+	t.watch(p)
 	return p, nil
 }
 

@@ -28,6 +28,9 @@ type TrainConfig struct {
 	LambdaRamp float64 `json:"lambda_ramp"` // fraction of the steps over which λ rises from 0
 	TanhScale  float64 `json:"tanh_scale"`  // c in tanh(c·a·‖W_dec‖)
 
+	TargetL0 float64 `json:"target_l0"` // active features per layer and token, running mean; 0 for none
+	AtTarget string  `json:"at_target"` // what happens there: stop, save, freeze or steer
+
 	Theta0        float64 `json:"theta0"`         // initial JumpReLU threshold
 	Bandwidth     float64 `json:"bandwidth"`      // width of the straight-through window around a threshold
 	ThresholdRate float64 `json:"threshold_rate"` // learning rate of log thresholds, in units of LR
@@ -47,6 +50,7 @@ type TrainConfig struct {
 	CheckpointEvery int         `json:"-"` // steps
 	KeepCheckpoints int         `json:"-"` // newest ones kept
 	DataFrom        int         `json:"-"` // batches that data is already past; CheckpointStep saves a resumed run the going through them
+	TargetDir       string      `json:"-"` // transcoder saved at the target
 	Init            *Transcoder `json:"-"` // weights to start from, in raw space; nil for new ones
 }
 
@@ -96,6 +100,12 @@ func (c TrainConfig) Validate() error {
 	}
 	if c.Path != PathAuto && c.Path != PathDense && c.Path != PathSparse {
 		return fmt.Errorf("clt: train config: path is %q, must be auto, dense or sparse", c.Path)
+	}
+	if err := c.validateTarget(); err != nil {
+		return err
+	}
+	if c.AtTarget == TargetSave && c.TargetDir == "" {
+		return fmt.Errorf("clt: train config: at_target is save, but there is no folder for it; name one")
 	}
 	if c.CheckpointDir != "" && (c.CheckpointEvery < 1 || c.KeepCheckpoints < 1) {
 		return fmt.Errorf("clt: train config: checkpoint every %d steps, keep %d; both must be at least 1", c.CheckpointEvery, c.KeepCheckpoints)

@@ -26,6 +26,7 @@ type trainer struct {
 	backend compute.Backend
 	machine machine
 	stats   *Stats
+	control control
 	done    int // steps
 }
 
