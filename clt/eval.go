@@ -18,16 +18,17 @@ import (
 type Metrics struct {
 	Tokens int `json:"tokens"`
 
-	NMSE       float64   `json:"nmse"`        // mean over layers
-	NMSELayer  []float64 `json:"nmse_layer"`  // [layer]
-	NMSEDim    float64   `json:"nmse_dim"`    // mean over layers and dimensions of the error of one dimension
-	NMSEPower  float64   `json:"nmse_power"`  // mean over layers of Σ‖y - ŷ‖²/Σ‖y‖²
-	L0         float64   `json:"l0"`          // active features per token, summed over layers
-	L0Layer    []float64 `json:"l0_layer"`    // [layer]
-	Dead       float64   `json:"dead"`        // fraction of features that fired on none of the tokens
-	DeadLayer  []float64 `json:"dead_layer"`  // [layer]
-	Frequency  [][]int   `json:"-"`           // [layer][features] tokens on which a feature fired
-	MeanActive []float64 `json:"mean_active"` // [layer] mean activation of active features
+	NMSE       float64   `json:"nmse"`           // mean over layers
+	NMSELayer  []float64 `json:"nmse_layer"`     // [layer]
+	NMSEDim    float64   `json:"nmse_dim"`       // mean over layers and dimensions of the error of one dimension
+	NMSEDimL   []float64 `json:"nmse_dim_layer"` // [layer] mean over dimensions
+	NMSEPower  float64   `json:"nmse_power"`     // mean over layers of Σ‖y - ŷ‖²/Σ‖y‖²
+	L0         float64   `json:"l0"`             // active features per token, summed over layers
+	L0Layer    []float64 `json:"l0_layer"`       // [layer]
+	Dead       float64   `json:"dead"`           // fraction of features that fired on none of the tokens
+	DeadLayer  []float64 `json:"dead_layer"`     // [layer]
+	Frequency  [][]int   `json:"-"`              // [layer][features] tokens on which a feature fired
+	MeanActive []float64 `json:"mean_active"`    // [layer] mean activation of active features
 }
 
 // EvalActivations evaluates a transcoder on activations in raw space, in batches
@@ -159,6 +160,7 @@ func (s *evalSums) metrics() Metrics {
 		m.DeadLayer = append(m.DeadLayer, float64(dead)/float64(s.c.Features))
 		m.MeanActive = append(m.MeanActive, s.active[l]/max(float64(total), 1))
 		m.NMSE += m.NMSELayer[l] / layers
+		m.NMSEDimL = append(m.NMSEDimL, perDim)
 		m.NMSEDim += perDim / layers
 		m.NMSEPower += ratio(err, power) / layers
 		m.L0 += m.L0Layer[l]
@@ -176,6 +178,18 @@ func ratio(a, b float64) float64 {
 		return 1
 	}
 	return a / b
+}
+
+// DensityQuantiles are the fractions of features of which Densities gives values.
+var DensityQuantiles = []float64{0, 0.1, 0.25, 0.5, 0.75, 0.9, 1}
+
+// DensityAt are the quantiles of the densities of one layer.
+func (m Metrics) DensityAt(layer int) []float64 {
+	d, q := m.Densities(layer), make([]float64, len(DensityQuantiles))
+	for i, p := range DensityQuantiles {
+		q[i] = d[int(p*float64(len(d)-1)+0.5)]
+	}
+	return q
 }
 
 // Densities are the fractions of tokens on which features fired, of one layer,

@@ -20,3 +20,14 @@ func (t *Transcoder) evalGraph(inputs []*Node) []*Node {
 	}
 	return slices.Concat(t.DecodeNode(act, reads, dec), fired, total)
 }
+
+// preGraph takes what evalGraph takes and returns the pre-activations by layer
+// [tokens, features].
+func (t *Transcoder) preGraph(inputs []*Node) []*Node {
+	enc, _, reads := t.UnpackNodes(inputs)
+	var pre []*Node
+	for l, x := range reads {
+		pre = append(pre, t.preActivation(x, enc[l]))
+	}
+	return pre
+}

@@ -19,6 +19,8 @@ type Comparison struct {
 	KL         float64 `json:"kl"`          // KL(original || replaced), nats per token
 	Top1       float64 `json:"top1"`        // positions where both have the same likeliest token, 0-1
 	Tokens     int     `json:"tokens"`
+
+	KLLayer []float64 `json:"kl_layer"` // [layer] KL with that layer's MLP output alone replaced
 }
 
 // Compare runs the model, its replacement and the baselines on batches of windows
@@ -28,7 +30,7 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 	if err != nil {
 		return nil, err
 	}
-	var sums [6]float64
+	sums := make([]float64, 6+m.LM.Config.Layers)
 	tokens := 0
 	for step := first; step < first+steps; step++ {
 		if err := ctx.Err(); err != nil {
@@ -62,8 +64,11 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 		}
 	}
 	n := float64(tokens)
-	return &Comparison{CE: sums[0] / n, CEReplaced: sums[1] / n, CEZero: sums[2] / n, CEMean: sums[3] / n,
-		KL: sums[4] / n, Top1: sums[5] / n, Tokens: tokens}, nil
+	for i := range sums {
+		sums[i] /= n
+	}
+	return &Comparison{CE: sums[0], CEReplaced: sums[1], CEZero: sums[2], CEMean: sums[3],
+		KL: sums[4], Top1: sums[5], Tokens: tokens, KLLayer: sums[6:]}, nil
 }
 
 func (m *Model) compareInputs(batch [][]int32, means [][]float32) ([]any, error) {

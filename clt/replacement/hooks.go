@@ -17,6 +17,11 @@ func notFirst(positions *Node, dtype dtypes.DType) *Node {
 // replaceHook is the hook of the full replacement model; its inputs are the
 // transcoder's weights.
 func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.Hook {
+	return replaceSome(cfg, dtype, func(int) bool { return true })
+}
+
+// replaceSome replaces the MLP outputs of some layers and leaves the others.
+func replaceSome(cfg clt.Config, dtype dtypes.DType, which func(layer int) bool) func(*Node, []*Node) gpt2.Hook {
 	return func(positions *Node, inputs []*Node) gpt2.Hook {
 		enc, dec, _ := cfg.UnpackNodes(inputs)
 		decoder := cfg.NewDecoder(dec)
@@ -27,7 +32,7 @@ func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.H
 			case ok && site == cfg.Read:
 				_, act := cfg.EncodeNode(x, enc[l])
 				decoder.Add(l, act, x)
-			case ok && site == gpt2.MLPOut:
+			case ok && site == gpt2.MLPOut && which(l):
 				return Add(x, Mul(replaced, Sub(decoder.Output(l), x)))
 			}
 			return x

@@ -14,6 +14,7 @@ func evalVerb(f *flag.FlagSet) func(c *call) error {
 	tokens := f.Int("tokens", 0, "tokens to measure on (default: what the engine takes)")
 	graphs := f.Int("graphs", 0, "prompts whose graphs are scored")
 	asJSON := f.Bool("json", false, "all numbers as JSON")
+	cardFile := f.String("card", "", "`file` for a card: all numbers as Markdown")
 	return func(c *call) error {
 		files, world, err := t.check(c)
 		if err != nil {
@@ -28,7 +29,7 @@ func evalVerb(f *flag.FlagSet) func(c *call) error {
 		if _, err := c.open(*set, true); err != nil {
 			return err
 		}
-		res, err := c.service().Eval(c.ctx, wire.EvalRequest{Setup: *set, World: world, Texts: files, Tokens: *tokens, Graphs: *graphs}, c.progress())
+		res, err := c.service().Eval(c.ctx, wire.EvalRequest{Setup: *set, World: world, Texts: files, Tokens: *tokens, Graphs: *graphs, Card: *cardFile}, c.progress())
 		if err != nil {
 			return err
 		}
@@ -51,16 +52,23 @@ func evaluationTable(e wire.Evaluation) string {
 	}
 	rows := [][]string{
 		{"nmse", number(e.NMSE), layers(e.NMSELayer)},
-		{"nmse by dimension", number(e.NMSEDim), ""},
+		{"nmse by dimension", number(e.NMSEDim), layers(e.NMSEDimLayer)},
 		{"active features per token and layer", number(e.L0), layers(e.L0Layer)},
 		{"dead features", number(e.Dead), layers(e.DeadLayer)},
 		{"loss of the model, nats/token", number(e.CE), ""},
 		{"loss of the replacement model", number(e.CEReplaced), ""},
 		{"loss with mean MLP outputs", number(e.CEMean), ""},
 		{"loss without MLP outputs", number(e.CEZero), ""},
-		{"KL to the replacement, nats/token", number(e.KL), ""},
+		{"loss recovered, of no outputs", number(e.LossRecovered), ""},
+		{"loss recovered, of mean outputs", number(e.OverMean), ""},
+		{"KL to the replacement, nats/token; one layer", number(e.KL), layers(e.KLLayer)},
 		{"same likeliest token", number(e.Top1), ""},
 	}
+	median := make([]float64, len(e.Density))
+	for l, d := range e.Density {
+		median[l] = d[len(d)/2]
+	}
+	rows = append(rows, []string{"median density of features", "", layers(median)})
 	if e.Replacement != nil {
 		rows = append(rows, []string{fmt.Sprintf("replacement score of %d graphs", e.Graphs), number(*e.Replacement), ""})
 	}

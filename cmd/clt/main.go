@@ -47,6 +47,7 @@ func verbs() []verb {
 		{"train-lm", "[FILE...]", "train a GPT-2 on texts or on the pocket world", trainLMVerb},
 		{"train", "[FILE...]", "train a transcoder", trainVerb},
 		{"eval", "[FILE...]", "measure a transcoder on texts", evalVerb},
+		{"calibrate", "[FILE...]", "turn a transcoder into a jumprelu with a given number of active features", calibrateVerb},
 		{"encode", "", "active features of a prompt", encodeVerb},
 		{"attribute", "", "attribution graph of a prompt", attributeVerb},
 		{"prune", "GRAPH", "the part of a graph that matters", pruneVerb},

@@ -52,8 +52,8 @@ func trainVerb(f *flag.FlagSet) func(c *call) error {
 	shape, d := clt.DefaultConfig(1, 1), clt.DefaultTrainConfig()
 	t := addTexts(f)
 	f.IntVar(&req.Features, "features", shape.Features, "features per layer")
-	f.StringVar(&req.Activation, "activation", shape.Activation, "`function`: relu, jumprelu, topk or batchtopk")
-	f.IntVar(&req.K, "k", shape.K, "active features per layer and token, for topk and batchtopk")
+	f.StringVar(&req.Activation, "activation", shape.Activation, "`function`: relu, jumprelu, topk, tokentopk (over all layers) or batchtopk")
+	f.IntVar(&req.K, "k", shape.K, "active features per layer and token, for topk, tokentopk and batchtopk")
 	f.Float64Var(&req.Lambda, "lambda", d.Lambda, "weight of the sparsity penalty")
 	f.Float64Var(&req.C, "c", d.TanhScale, "scale inside the tanh of the penalty")
 	f.IntVar(&req.Batch, "batch", d.Batch, "tokens a step")
@@ -119,14 +119,14 @@ func checkTraining(req *wire.TrainRequest) error {
 	if req.Read != "" {
 		cfg.Read = gpt2.Site(req.Read)
 	}
-	if cfg.K = req.K; cfg.K == 0 && (cfg.Activation == clt.ActTopK || cfg.Activation == clt.ActBatchTopK) {
+	if cfg.K = req.K; cfg.K == 0 && clt.TakesK(cfg.Activation) {
 		cfg.K = 1 // the engine has a default
 	}
 	cfg.Features = max(req.Features, cfg.K)
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
-	if (req.Activation == clt.ActTopK || req.Activation == clt.ActBatchTopK) && req.K > req.Features {
+	if clt.TakesK(req.Activation) && req.K > req.Features {
 		return badCall("-k %d is more than -features %d; give less", req.K, req.Features)
 	}
 	return nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -39,6 +40,9 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	}
 	if req.Graphs > 0 {
 		err = scoreGraphs(ctx, r, windows.held, req, e, report)
+	}
+	if err == nil && req.Card != "" {
+		err = writeFile(req.Card, []byte(card(r.ID.Name, r.CLT, *e)))
 	}
 	return *e, err
 }
@@ -77,7 +81,25 @@ func evaluateJoined(ctx context.Context, r *replacement.Model, held gpt2.TokenSo
 	r.CLT.Info.Metrics = &m
 	return &wire.Evaluation{NMSE: m.NMSE, NMSELayer: m.NMSELayer, NMSEDim: m.NMSEDim, L0: m.L0 / float64(r.CLT.Layers), L0Layer: m.L0Layer,
 		Dead: m.Dead, DeadLayer: m.DeadLayer, CE: c.CE, CEReplaced: c.CEReplaced, CEZero: c.CEZero, CEMean: c.CEMean,
-		KL: c.KL, Top1: c.Top1, Tokens: m.Tokens}, nil
+		KL: c.KL, Top1: c.Top1, Tokens: m.Tokens, NMSEDimLayer: m.NMSEDimL, Density: densities(m), DensityAt: clt.DensityQuantiles,
+		MeanActive: m.MeanActive, LossRecovered: recovered(c.CEZero, c.CEReplaced, c.CE), OverMean: recovered(c.CEMean, c.CEReplaced, c.CE),
+		KLLayer: c.KLLayer}, nil
+}
+
+func densities(m clt.Metrics) (list [][]float64) {
+	for l := range m.Frequency {
+		list = append(list, m.DensityAt(l))
+	}
+	return list
+}
+
+// recovered is the part of the loss of a baseline that the replacement takes away;
+// 1 where the baseline loses nothing.
+func recovered(baseline, replaced, original float64) float64 {
+	if baseline == original {
+		return 1
+	}
+	return (baseline - replaced) / (baseline - original)
 }
 
 // scoreGraphs means the scores of graphs: of the world's demonstration prompts,
@@ -98,6 +120,8 @@ func scoreGraphs(ctx context.Context, r *replacement.Model, held gpt2.TokenSourc
 			return err
 		}
 		sc := g.Score()
+		e.GraphScores = append(e.GraphScores, wire.GraphScore{Prompt: strings.Join(r.LM.TokenTexts(ids), ""), Replacement: sc.Replacement,
+			Completeness: sc.Completeness, Active: g.Count(attribution.Feature)})
 		replacementScore += sc.Replacement / float64(len(prompts))
 		completeness += sc.Completeness / float64(len(prompts))
 		tell(report, wire.Progress{Phase: "graphs", Done: i + 1, Total: len(prompts)})

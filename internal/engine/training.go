@@ -75,7 +75,7 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err != nil {
 		return out, err
 	}
-	tc.DataFrom = done
+	tc.DataFrom, tc.TargetDir = done, filepath.Join(req.Out, "at-l0")
 	log, err := openMetrics(req.Out, done)
 	if err != nil {
 		return out, err
@@ -120,7 +120,7 @@ func trainConfigs(m *gpt2.Model, req wire.TrainRequest) (clt.Config, clt.TrainCo
 	if req.Read != "" {
 		cfg.Read = gpt2.Site(req.Read)
 	}
-	if cfg.K = req.K; cfg.K == 0 && (cfg.Activation == clt.ActTopK || cfg.Activation == clt.ActBatchTopK) {
+	if cfg.K = req.K; cfg.K == 0 && clt.TakesK(cfg.Activation) {
 		cfg.K = 4
 	}
 	setInt(&tc.Batch, req.Batch)
@@ -146,6 +146,13 @@ func trainConfigs(m *gpt2.Model, req wire.TrainRequest) (clt.Config, clt.TrainCo
 // finishTraining evaluates the transcoder and saves it.
 func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt.Result, windows textWindows, req wire.TrainRequest, report func(wire.Progress)) (out wire.TrainResponse, err error) {
 	t := result.Transcoder
+	if t.Activation == clt.ActBatchTopK || t.Activation == clt.ActTokenTopK { // what was tracked in training is near; this is exact
+		c, _, err := calibrated(ctx, m, t, windows.train, calibrationTokens, nil, report)
+		if err != nil {
+			return out, err
+		}
+		t.Threshold = c.Threshold
+	}
 	metrics, err := evaluate(ctx, m, t, windows.held, evalTokens, report)
 	if err != nil {
 		return out, err
@@ -159,6 +166,9 @@ func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt
 		return out, err
 	}
 	if err := writeFile(filepath.Join(req.Out, "evaluation.json"), append(data, '\n')); err != nil {
+		return out, err
+	}
+	if err := writeFile(filepath.Join(req.Out, "card.md"), []byte(card(filepath.Base(req.Out), t, *metrics))); err != nil {
 		return out, err
 	}
 	_ = os.RemoveAll(filepath.Join(req.Out, "checkpoints"))

@@ -193,6 +193,28 @@ type EvalRequest struct {
 	Texts  []string `json:"texts,omitempty"`
 	Tokens int      `json:"tokens,omitempty"`
 	Graphs int      `json:"graphs,omitempty"` // prompts whose graphs are scored
+	Card   string   `json:"card,omitempty"`   // file for the numbers as a page of Markdown
+}
+
+// CalibrateRequest turns a transcoder into a jumprelu of a given L0.
+type CalibrateRequest struct {
+	Setup
+	World  bool      `json:"world,omitempty"`
+	Texts  []string  `json:"texts,omitempty"`
+	Tokens int       `json:"tokens,omitempty"`
+	L0     []float64 `json:"l0,omitempty"` // per layer, or one number for all; none for what its k says
+	Out    string    `json:"out"`
+}
+
+// CalibrateResponse compares both on the tokens of the calibration.
+type CalibrateResponse struct {
+	Out        string    `json:"out"`
+	Tokens     int       `json:"tokens"`
+	Before     []float64 `json:"l0_before"` // [layer]
+	After      []float64 `json:"l0_after"`
+	Threshold  []float64 `json:"threshold"` // [layer] of the first feature
+	NMSEBefore float64   `json:"nmse_before"`
+	NMSEAfter  float64   `json:"nmse_after"`
 }
 
 // Evaluation is everything measured on one transcoder. Position 0 is never in it.
@@ -214,6 +236,23 @@ type Evaluation struct {
 	Replacement  *float64  `json:"replacement_score,omitempty"` // mean over graphs
 	Completeness *float64  `json:"completeness,omitempty"`
 	Graphs       int       `json:"graphs,omitempty"`
+
+	NMSEDimLayer  []float64    `json:"nmse_dim_layer"`
+	Density       [][]float64  `json:"density"`             // [layer] quantiles, over features, of the fraction of tokens on which a feature fires
+	DensityAt     []float64    `json:"density_at"`          // which quantiles
+	MeanActive    []float64    `json:"mean_active"`         // [layer] mean activation of active features
+	LossRecovered float64      `json:"loss_recovered"`      // (ce_zero - ce_replaced)/(ce_zero - ce)
+	OverMean      float64      `json:"loss_recovered_mean"` // the same with ce_mean in place of ce_zero
+	KLLayer       []float64    `json:"kl_layer"`            // with that layer's MLP output alone replaced
+	GraphScores   []GraphScore `json:"graph_scores,omitempty"`
+}
+
+// GraphScore is how much the graph of one prompt explains.
+type GraphScore struct {
+	Prompt       string  `json:"prompt"`
+	Replacement  float64 `json:"replacement_score"`
+	Completeness float64 `json:"completeness"`
+	Active       int     `json:"active"` // features
 }
 
 // EncodeRequest lists the active features of a prompt.
