@@ -3,6 +3,8 @@ package viz
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strconv"
 )
 
 // Feature is what a feature store knows of one feature; everything is plain
@@ -81,7 +83,33 @@ func ParseFeature(data []byte) (Feature, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return f, fmt.Errorf("viz: feature: %w; give the JSON of clt features show -json", err)
 	}
+	for _, g := range f.Groups {
+		for _, e := range g.Examples {
+			for i, t := range e.Tokens {
+				e.Tokens[i] = rawBytes(t)
+			}
+		}
+	}
 	return f, nil
+}
+
+var escapedBytes = regexp.MustCompile(`^(\\x[0-9a-f]{2})+$`)
+
+// rawBytes undoes the \xNN by which JSON holds tokens that are no text on their own:
+// with their neighbours they may be.
+func rawBytes(token string) string {
+	if !escapedBytes.MatchString(token) {
+		return token
+	}
+	var raw []byte
+	for i := 2; i < len(token); i += 4 {
+		b, err := strconv.ParseUint(token[i:i+2], 16, 8)
+		if err != nil {
+			return token
+		}
+		raw = append(raw, byte(b))
+	}
+	return string(raw)
 }
 
 // name is "L3/F128".

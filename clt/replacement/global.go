@@ -162,34 +162,15 @@ func (m *Model) checkFeature(f clt.Feature) error {
 
 // written is what a feature of activation 1 has written to the stream before the
 // MLP of a layer: [d_model].
-func (m *Model) written(s clt.Feature, before int) []float64 {
-	d, targets := m.CLT.DModel, m.CLT.Targets(s.Layer)
-	sum := make([]float64, d)
-	for k := 0; k < targets && s.Layer+k < before; k++ {
-		for i, w := range m.CLT.WDec[s.Layer][(s.Index*targets+k)*d:][:d] {
-			sum[i] += float64(w)
-		}
-	}
-	return sum
-}
+func (m *Model) written(s clt.Feature, before int) []float64 { return m.CLT.Written(s, before) }
 
 // globalRead is r_t, what a feature reads of hook_resid_mid: [d_model].
 func (m *Model) globalRead(t clt.Feature) ([]float64, error) {
-	r := make([]float64, m.CLT.DModel)
-	for i, w := range m.CLT.WEnc[t.Layer][t.Index*m.CLT.DModel:][:m.CLT.DModel] {
-		r[i] = float64(w)
+	v, err := m.LM.Vectors()
+	if err != nil {
+		return nil, err
 	}
-	switch m.CLT.Read {
-	case gpt2.MLPIn:
-		v, err := m.LM.Vectors()
-		if err != nil {
-			return nil, err
-		}
-		hostNormTranspose(r, v.Ln2Gain[t.Layer], 1)
-	case gpt2.Ln2Normalized:
-		hostNormTranspose(r, nil, 1)
-	}
-	return r, nil
+	return m.CLT.ReadVector(v, t), nil
 }
 
 func weighed(s, t clt.Feature, virtual float64, stats *clt.Coactivation) GlobalWeight {

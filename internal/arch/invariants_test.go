@@ -90,7 +90,7 @@ var invariants = []covered{
 	{63, "virtual weights go up and need no prompt", []string{"clt/replacement TestInvariant63VirtualWeights"}, ""},
 	{64, "ERA and TWERA are means over tokens", []string{"clt/replacement TestInvariant64Coactivation", "clt TestCoactivation"}, ""},
 	{65, "TWERA under rescaling", []string{"clt TestInvariant65Rescaling"}, ""},
-	{66, "stored top examples re-encode to what is stored", nil, "clt/features: there is no feature store yet"},
+	{66, "stored top examples re-encode to what is stored", []string{"clt/features TestInvariant66Reencode"}, ""},
 	{67, "direct logit effects are edges up to the divisor", []string{"clt/replacement TestInvariant67LogitWeights"}, ""},
 	{68, "the parallelogram of additive features", []string{"clt TestInvariant68Parallelogram"}, ""},
 }
