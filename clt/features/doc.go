@@ -13,7 +13,8 @@
 //	            ln_f: U·(gain ⊙ centre(Σ_l W_dec[s→l])) (Anthropic 2025, "Circuit Tracing")
 //	embed       tokens by <embedding, r>, r the feature's encoder brought to the residual
 //	            stream, see clt.Transcoder.ReadVector; raw is wte[v], extended is
-//	            wte[v] + mlp_0(ln_2(wte[v])). With tied weights the raw list can mislead.
+//	            (wte[v] + mlp_0(ln_2(wte[v])))/σ, with the divisor σ of the layer's own ln_2
+//	            where encoders read behind it. With tied weights the raw list can mislead.
 //	coactive    counts of a Space-Saving sketch (Metwally et al. 2005): never too high, and
 //	            too low by at most 1/Sketch of all pairs of the feature
 //

@@ -64,6 +64,9 @@ func newEffects(m *gpt2.Model, t *clt.Transcoder, cfg Config) (e *effects, err e
 	if err != nil {
 		return nil, err
 	}
+	if t.Read != gpt2.ResidMid {
+		divide(extended, m.Config.DModel, m.Config.LayerNormEps)
+	}
 	e.raw, e.extended = tensors.FromFlatDataAndDimensions(raw, shape...), tensors.FromFlatDataAndDimensions(extended, shape...)
 	return e, nil
 }
@@ -96,6 +99,25 @@ func embeddings(m *gpt2.Model) (raw, extended []float32, err error) {
 		extended = append(extended, hooks[last].Float32s()[:n]...)
 	}
 	return raw, extended, nil
+}
+
+// divide is the divisor of a LayerNorm: encoders behind ln_2 would see a stream that
+// held nothing but the row. What the first MLP makes of a token has any length.
+func divide(rows []float32, d int, eps float64) {
+	for lo := 0; lo < len(rows); lo += d {
+		row := rows[lo : lo+d]
+		mean, variance := 0.0, 0.0
+		for _, v := range row {
+			mean += float64(v) / float64(d)
+		}
+		for _, v := range row {
+			variance += (float64(v) - mean) * (float64(v) - mean) / float64(d)
+		}
+		scale := float32(1 / math.Sqrt(variance+eps))
+		for i := range row {
+			row[i] *= scale
+		}
+	}
 }
 
 // layer computes the effects of all features of a layer.

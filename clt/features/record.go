@@ -1,8 +1,10 @@
 package features
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -141,7 +143,11 @@ func (w *storeWriter) records(layer, index int, k *block, e effect) (publicRecor
 	n := len(k.groups)
 	for g := n - 1; g >= 0; g-- {
 		if len(k.groups[g]) > 0 {
-			w.group(&p, &s, fmt.Sprintf("Interval %d of %d", n-g, n), k.groups[g], edge(k.max, g, n), edge(k.max, g+1, n))
+			sorted := slices.Clone(k.groups[g])
+			slices.SortStableFunc(sorted, func(a, b example) int {
+				return cmp.Or(cmp.Compare(b.value, a.value), cmp.Compare(a.window, b.window), cmp.Compare(a.pos, b.pos))
+			})
+			w.group(&p, &s, fmt.Sprintf("Interval %d of %d", n-g, n), sorted, edge(k.max, g, n), edge(k.max, g+1, n))
 		}
 	}
 	for _, o := range k.with.most(w.c.cfg.Coactive) {

@@ -56,6 +56,7 @@ func verbs() []verb {
 		{"whatif", "", "predict from the graph what edits will do, then compare", whatIfVerb},
 		{"qk", "", "what an attention score is made of", qkVerb},
 		{"weights", "L/F [FILE...]", "a feature's virtual weights, which no prompt changes", weightsVerb},
+		{"features", "build|show|search|label", "what features mean: a store of examples, logits and labels", featuresVerb},
 		{"show", "GRAPH", "a graph in words, or as picture and page", showVerb},
 		{"export", "GRAPH", "a graph as picture or page", exportVerb},
 		{"diff", "GRAPH GRAPH", "what two graphs have in common and not", diffVerb},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/clt/features"
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
@@ -34,7 +35,10 @@ type Service struct {
 	models   map[string]*gpt2.Model
 	joined   map[string]*replacement.Model
 	fits     map[*replacement.Model]string // what is wrong with a transcoder, "" for nothing; see warnings
+	stores   map[string]*features.Store    // by folder and its state
 	scratch  string
+
+	building sync.Mutex // of a feature store
 }
 
 type opened struct {
@@ -45,7 +49,7 @@ type opened struct {
 // New returns a service with nothing open.
 func New() *Service {
 	return &Service{backends: map[string]opened{}, models: map[string]*gpt2.Model{}, joined: map[string]*replacement.Model{},
-		fits: map[*replacement.Model]string{}}
+		fits: map[*replacement.Model]string{}, stores: map[string]*features.Store{}}
 }
 
 // Close frees what is open and removes scratch files.
@@ -69,7 +73,8 @@ func (s *Service) Verbs() server.Table {
 		"eval": server.Handle(s.Eval), "calibrate": server.Handle(s.Calibrate), "encode": server.Handle(s.Encode), "attribute": server.Handle(s.Attribute),
 		"intervene": server.Handle(s.Intervene), "doctor": server.Handle(s.Doctor), "accuracy": server.Handle(s.Accuracy),
 		"prompts": server.Handle(s.Prompts), "heads": server.Handle(s.Heads), "qk": server.Handle(s.QK),
-		"weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf),
+		"features-build": server.Handle(s.FeaturesBuild), "features": server.Handle(s.Features), "feature": server.Handle(s.Feature),
+		"label": server.Handle(s.Label), "weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf),
 		"tensors": server.Handle(s.Tensors), "lens": server.Handle(s.Lens), "status": server.Handle(s.Status),
 	}
 }
