@@ -57,7 +57,7 @@ func Bars(title string, bars []Bar, o BarOptions) Output {
 	for _, b := range bars {
 		row := []string{b.Name, write(b.Value)}
 		s.WriteString(`<tr style="` + rowStyle + `"><th scope="row" title="` + esc(cut(b.Name, 200)) + `" style="` + cell + `;font-weight:400;white-space:pre">` + bdi(short(b.Name)) + `</th><td style="` + cell + `;width:50%">` +
-			bar(b.Value, lo, hi) + `</td><td style="` + number + `">` + write(b.Value) + `</td>`)
+			bar(b.Value, lo, hi) + `</td><td style="` + number + `">` + esc(write(b.Value)) + `</td>`)
 		if noted {
 			s.WriteString(`<td style="` + cell + `">` + bdi(cut(b.Note, 80)) + `</td>`)
 			row = append(row, b.Note)

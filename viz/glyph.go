@@ -11,7 +11,8 @@ import (
 
 // Tokens, prompts and labels are other people's text. Everything that reaches
 // a page goes through visible (no character that is illegal, invisible or able
-// to reorder its neighbours) and then through the escape of its context.
+// to reorder its neighbours; no more than fits a page) and then through the escape
+// of its context.
 
 const endOfText = "<|endoftext|>"
 
@@ -24,9 +25,15 @@ var named = map[rune]string{
 	0x2068: "⟨FSI⟩", 0x2069: "⟨PDI⟩", 0xFEFF: "⟨BOM⟩",
 }
 
+// longText is how many bytes of one text are shown; longer ones lose their middle.
+const longText = 8192
+
 // visible replaces what cannot be shown by a glyph: control characters,
 // invisible and reordering ones, bytes that are no UTF-8. Spaces stay.
 func visible(s string) string {
+	if len(s) > longText {
+		s = cut(s, longText/8)
+	}
 	var b strings.Builder
 	prev := rune(0)
 	for i := 0; i < len(s); {
@@ -92,22 +99,48 @@ func glyph(token string, pos int) string {
 // short cuts a text to 24 graphemes: the first 14, an ellipsis, the last 8.
 func short(s string) string { return cut(s, 24) }
 
-// cut shortens to at most n graphemes, keeping more of the start than the end.
+// cut shortens to at most n graphemes, keeping more of the start than the end. A
+// text of any length costs no more than its ends do.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	g := graphemes(s)
-	if len(g) <= n {
-		return s
-	}
 	tail := (n - 1) * 8 / 23
-	return strings.Join(g[:n-1-tail], "") + "…" + strings.Join(g[len(g)-tail:], "")
+	const most = 40 // bytes of a grapheme: an emoji family has 25, a heap of accents any number
+	if len(s) <= 2*most*n {
+		g := graphemes(s)
+		if len(g) <= n {
+			return strings.Join(capped(g, most), "")
+		}
+		return strings.Join(capped(g[:n-1-tail], most), "") + "…" + strings.Join(capped(g[len(g)-tail:], most), "")
+	}
+	from := len(s) - most*n
+	for from < len(s) && !utf8.RuneStart(s[from]) && len(s)-from > most { // a lone byte may be no start
+		from++
+	}
+	head, end := graphemes(s[:most*n]), graphemes(s[from:])
+	head = head[:min(len(head), n-1-tail)]
+	end = end[max(0, len(end)-tail):]
+	return strings.Join(capped(head, most), "") + "…" + strings.Join(capped(end, most), "")
+}
+
+// capped cuts graphemes of more than most bytes.
+func capped(g []string, most int) []string {
+	for i, s := range g {
+		if k := most; len(s) > k {
+			for k > 0 && !utf8.RuneStart(s[k]) {
+				k--
+			}
+			g[i] = s[:k]
+		}
+	}
+	return g
 }
 
 // quoted is a token in tables, titles and logs: a Go string literal in which
 // every invisible character is an escape, cut to 80 graphemes.
 func quoted(token string) string {
+	token = cut(token, 200)
 	return visible(cut(strconv.Quote(token), 80))
 }
 

@@ -29,10 +29,10 @@ type GraphOptions struct {
 	// Groups are supernodes, drawn as boxes; those marked as guesses are only
 	// suggested in the interactive frame.
 	Groups []attribution.Group
-	// Cards gives a feature's card as HTML made by this package (FeatureBrief),
-	// "" for none; the interactive frame shows those of the most influential
-	// features.
-	Cards func(layer, index int) string
+	// Features tells what is known of a feature, false for nothing: its label
+	// stands in for a missing one, and the interactive frame shows small cards of
+	// the most influential features.
+	Features func(layer, index int) (Feature, bool)
 	// Other is another graph; features that are in both are filled.
 	Other *attribution.Graph
 }

@@ -1,8 +1,10 @@
 package viz
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -40,6 +42,9 @@ func (v *view) output() (Output, error) {
 	if s := v.leftOut(); s != "" {
 		c.lines = append(c.lines, dim(s))
 	}
+	if len(v.g.Tokens) > maxColumns || len(v.g.Nodes) > manyNodes {
+		c.lines = append(c.lines, dim(v.harder()))
+	}
 	if len(v.g.Tokens) > maxColumns {
 		c.body, c.details = v.overviewMap()
 		v.o.Static = true
@@ -73,8 +78,34 @@ func (v *view) output() (Output, error) {
 	return c.output(), nil
 }
 
-// maxColumns is the longest prompt that is drawn as a graph in a card.
-const maxColumns = 64
+// maxColumns is the longest prompt that is drawn as a graph in a card; a graph of
+// more than manyNodes should be pruned.
+const maxColumns, manyNodes = 64, 2000
+
+// harder says how many nodes smaller thresholds would keep.
+func (v *view) harder() string {
+	infl, err := v.full.Influence()
+	if err != nil {
+		return ""
+	}
+	all := 0.0
+	for i, n := range v.full.Nodes {
+		if n.Kind == attribution.Logit {
+			infl[i] = 0
+		}
+		all += infl[i]
+	}
+	slices.SortFunc(infl, func(a, b float64) int { return cmp.Compare(b, a) })
+	s := "To see less, prune:"
+	for _, limit := range []float64{0.5, 0.6, 0.7, 0.8} {
+		sum, n := 0.0, 0
+		for ; n < len(infl) && sum < limit*all; n++ {
+			sum += infl[n]
+		}
+		s += fmt.Sprintf(" -node %.1f keeps %s,", limit, count(n))
+	}
+	return strings.TrimSuffix(s, ",") + " of " + count(len(infl)) + " nodes."
+}
 
 // overviewMap stands for the picture where a prompt is too long for columns:
 // influence summed by layer and token.
@@ -145,7 +176,7 @@ func (v *view) foldPaths(paths []attribution.Path) string {
 	b.WriteString(`<ol style="margin:4px 0 4px 20px;padding:0">`)
 	for _, p := range paths {
 		sum += math.Abs(p.Share)
-		b.WriteString(`<li>` + bdi(v.pathText(p)) + ` <span style="font-family:monospace">` + share(p.Share) + `</span></li>`)
+		b.WriteString(`<li>` + bdi(v.pathText(p)) + ` <span style="font-family:monospace">` + esc(share(p.Share)) + `</span></li>`)
 	}
 	b.WriteString("</ol>")
 	return fold(fmt.Sprintf("Top paths: %d carry %s of the top target's input", len(paths), pct(sum)), b.String())
@@ -157,7 +188,7 @@ func (v *view) markdown(title, finding string, facts []string, paths []attributi
 	if len(paths) > 0 {
 		b.WriteString("Strongest paths:\n\n")
 		for k, p := range paths {
-			fmt.Fprintf(&b, "%d. %s (%s)\n", k+1, mdText(v.pathText(p)), share(p.Share))
+			fmt.Fprintf(&b, "%d. %s (%s)\n", k+1, mdText(v.pathText(p)), mdText(share(p.Share)))
 		}
 		b.WriteByte('\n')
 	}

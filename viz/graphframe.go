@@ -166,7 +166,9 @@ func (v *view) data() (frameData, []template.HTML) {
 		}
 		d.S, d.T, d.Share = append(d.S, l.s), append(d.T, l.t), append(d.Share, w)
 	}
-	d.Groups, d.Hints = v.frameGroups()
+	var taken map[int]bool
+	d.Groups, taken = v.given()
+	d.Hints = v.hints(taken)
 	d.What = v.whatIf()
 	return d, cards
 }

@@ -3,6 +3,7 @@ package viz
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -12,8 +13,9 @@ import (
 const supernode attribution.Kind = 101
 
 const (
-	boxHeight = 26.0
-	maxHints  = 12
+	boxHeight   = 26.0
+	maxHints    = 12
+	mostSuggest = 1000 // nodes of a graph whose edges are compared
 )
 
 // members finds the drawn nodes of a group; those that are gathered, left out or
@@ -32,36 +34,44 @@ func (v *view) members(g attribution.Group, taken map[int]bool) (out []int) {
 	return out
 }
 
-// frameGroups are the given groups, and those that are only suggested: the
-// guesses among them, or what alike edges suggest.
-func (v *view) frameGroups() (groups, hints []frameGroup) {
-	groups, hints = []frameGroup{}, []frameGroup{}
-	taken := map[int]bool{}
-	add := func(list []frameGroup, g attribution.Group, guess int) []frameGroup {
-		if m := v.members(g, taken); len(m) > 1 {
-			return append(list, frameGroup{visible(cut(g.Label, 80)), m, guess})
-		}
-		return list
-	}
-	guessed := false
+// given are the groups to draw.
+func (v *view) given() (groups []frameGroup, taken map[int]bool) {
+	groups, taken = []frameGroup{}, map[int]bool{}
 	for _, g := range v.o.Groups {
 		if !g.Guess {
-			groups = add(groups, g, 0)
+			groups = v.addGroup(groups, g, taken)
 		}
-		guessed = guessed || g.Guess
 	}
+	return groups, taken
+}
+
+func (v *view) addGroup(list []frameGroup, g attribution.Group, taken map[int]bool) []frameGroup {
+	m := v.members(g, taken)
+	if len(m) < 2 {
+		return list
+	}
+	f := frameGroup{Label: visible(cut(g.Label, 80)), Nodes: m}
+	if g.Guess {
+		f.Guess = 1
+	}
+	return append(list, f)
+}
+
+// hints are groups that are only suggested: the guesses among those given, else
+// what alike edges suggest. Unpruned graphs have none: their edges are mostly
+// noise, and many.
+func (v *view) hints(taken map[int]bool) []frameGroup {
+	out := []frameGroup{}
 	suggested := v.o.Groups
-	if !guessed {
-		if list, err := v.g.SuggestGroups(); err == nil {
-			suggested = list
-		}
+	if !slices.ContainsFunc(suggested, func(g attribution.Group) bool { return g.Guess }) && len(v.g.Nodes) <= mostSuggest {
+		suggested, _ = v.g.SuggestGroups() // an error means none
 	}
 	for _, g := range suggested {
-		if (g.Guess || !guessed) && len(hints) < maxHints {
-			hints = add(hints, g, 1)
+		if g.Guess && len(out) < maxHints {
+			out = v.addGroup(out, g, taken)
 		}
 	}
-	return groups, hints
+	return out
 }
 
 // join draws each given group as one box at the mean place of its members, which
@@ -69,7 +79,7 @@ func (v *view) frameGroups() (groups, hints []frameGroup) {
 // the input from outside the target's box, as in attribution.Grouped. Only the
 // still picture is joined: the frame does it itself and can undo it.
 func (v *view) join() *view {
-	groups, _ := v.frameGroups()
+	groups, _ := v.given()
 	if len(groups) == 0 {
 		return v
 	}

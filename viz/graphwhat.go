@@ -78,7 +78,7 @@ func (v *view) cards() (of []int, cards []template.HTML) {
 	for i := range of {
 		of[i] = -1
 	}
-	if v.o.Cards == nil {
+	if v.o.Features == nil {
 		return of, nil
 	}
 	have := map[feature]int{}
@@ -93,10 +93,12 @@ func (v *view) cards() (of []int, cards []template.HTML) {
 		if !ok {
 			k = -1
 			if len(cards) < mostCards && room > 0 {
-				if html := v.o.Cards(f.layer, f.index); html != "" && len(html) <= room {
-					room -= len(html)
-					k = len(cards)
-					cards = append(cards, template.HTML(html))
+				if known, ok := v.o.Features(f.layer, f.index); ok {
+					if html := FeatureBrief(known); len(html) <= room {
+						room -= len(html)
+						k = len(cards)
+						cards = append(cards, template.HTML(html))
+					}
 				}
 			}
 			have[f] = k

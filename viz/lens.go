@@ -127,7 +127,7 @@ func lensTable(tokens []string, cells [][]LensCell, o LensOptions, from int) str
 				weight = ";font-weight:600"
 			}
 			b.WriteString(`<td title="` + esc(title) + `" style="` + cell + ramp(x.Prob, 1) + weight + `"><bdi>` + esc(cut(glyph(x.Token, 1), lensCut)) +
-				`</bdi><br><span style="font-size:11px;font-weight:400">` + pct(x.Prob) + `</span></td>`)
+				`</bdi><br><span style="font-size:11px;font-weight:400">` + esc(pct(x.Prob)) + `</span></td>`)
 		}
 		b.WriteString("</tr>")
 	}

@@ -75,6 +75,9 @@ func GraphPage(g *attribution.Graph, o PageOptions) ([]byte, error) {
 	}
 	if p.Prompt == "" {
 		p.Prompt, p.IDs = g.Prompt, g.IDs
+		if len(p.Prompt) > 64<<10 { // the ids say it all
+			p.Prompt = cut(p.Prompt, 1000)
+		}
 	}
 	if p.Attribution == nil {
 		s := g.Settings

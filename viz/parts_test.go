@@ -155,6 +155,18 @@ func TestTopKPairs(t *testing.T) {
 	}
 }
 
+// TestTinyNumbers: "<0.01 %" is text and no tag.
+func TestTinyNumbers(t *testing.T) {
+	tiny := []Prediction{{"a", 1e-9, 1}, {"b", 1e-8, 0}}
+	for _, o := range []Output{TopK(tiny, nil), TopK(tiny, tiny[1:]), Bars("b", []Bar{{"x", 1e-9, ""}}, BarOptions{Percent: true}),
+		Lens("l", []string{"a"}, [][]LensCell{{{"x", 1e-9, 2}}}, LensOptions{Target: "x"}), Attention("a", [][][]float64{{{1e-9}}}, []string{"x"}),
+		Operands("o", []OperandPlot{{Values: [][]float64{{1e-9, 0}}}})} {
+		if text := checkHTML(t, o.Kind, o.HTML); o.Kind == "topk" && !strings.Contains(text, "&lt;0.01 %") {
+			t.Error("the probability is lost")
+		}
+	}
+}
+
 func TestDiffFindsTheParting(t *testing.T) {
 	g := func(s ...string) Generation { return Generation{Name: s[0], Tokens: s[1:]} }
 	for _, c := range []struct {

@@ -85,3 +85,29 @@ func TestOperandRules(t *testing.T) {
 		t.Errorf("noise follows %s (%v)", f.rule, f.share)
 	}
 }
+
+// TestCompare: features of both graphs are filled in both pictures and counted.
+func TestCompare(t *testing.T) {
+	a, b := tiny(), tiny()
+	b.Nodes[0].Index = 8
+	b.Nodes[0].Label = "other"
+	o, err := Compare(a, tiny(), CompareOptions{})
+	if err != nil || !strings.Contains(o.Plain, "1 features are in both graphs; they carry 100 % and 100 %") {
+		t.Errorf("a graph and itself: %v\n%s", err, o.Plain)
+	}
+	if svg := payload.FindAllStringSubmatch(o.HTML, -1); len(svg) != 2 {
+		t.Fatalf("%d pictures", len(svg))
+	}
+	checkHTML(t, "compare", o.HTML)
+	other, err := Compare(a, b, CompareOptions{A: "mine", B: "yours"})
+	if err != nil || !strings.Contains(other.Plain, "0 features are in both") || !strings.Contains(other.Markdown, "| L0/f8 | other |  |") {
+		t.Errorf("two that share nothing: %v\n%s", err, other.Markdown)
+	}
+	if _, err := Compare(a, nil, CompareOptions{}); err == nil {
+		t.Error("nothing is compared with something")
+	}
+	v := viewOf(t, a, GraphOptions{Other: a})
+	if s := v.svg(lightTheme); !strings.Contains(s, lightTheme.Both) || !strings.Contains(s, "in both") {
+		t.Error("a shared feature is not filled")
+	}
+}

@@ -182,6 +182,34 @@ func sampleOperands(n int) []OperandPlot {
 	return out
 }
 
+// componentsOf puts one text into every text argument of every component.
+func componentsOf(h string, values []float64) []Output {
+	t := time.Unix(0, 0)
+	m := Meter{What: h, Unit: h, Total: 7}
+	m.Start(t)
+	preds := []Prediction{{h, 0.5, 2}, {"a", 0.2, 1}}
+	return []Output{
+		Tokens([]string{h, "a"}, []Row{{Name: h, Values: values}}), Tokens([]string{h, "a"}, []Row{{Name: h, Values: values}, {Name: h, Values: values}}),
+		Table(h, []string{h, h}, [][]string{{h, h}}), Check(h, true, h), Warn(h, h), m.Output(t.Add(time.Second), 3, h), m.Finish(t.Add(time.Second), 3, h),
+		Curve(h, []Series{{Name: h, Y: values}}, CurveOptions{XLabel: h, YLabel: h, Note: h}), Hist(h, values, HistOptions{XLabel: h}),
+		Heat(h, [][]float64{{1, 2}}, []string{h, h}, []string{h}, HeatOptions{XLabel: h, YLabel: h}),
+		Diff(h, Generation{Name: h, Tokens: []string{h, "a"}, KL: values}, Generation{Name: h, Tokens: []string{h, "b"}}), TopK(preds, preds[1:], h, h, h),
+		Attention(h, [][][]float64{{{1, 0}, {0.2, 0.8}}}, []string{h, h}), Bars(h, []Bar{{h, 1, h}, {h, -2, ""}}, BarOptions{Label: h, Note: h}),
+		Lens(h, []string{h, h}, [][]LensCell{{{h, 0.5, 3}, {h, 0.2, 1}}}, LensOptions{Target: h, Layers: []string{h}}),
+		Scatter(h, []Point{{1, 2, h, h}, {2, 1, h, "g"}}, ScatterOptions{XLabel: h, YLabel: h, Note: h, Selected: []int{0}, Pareto: true}),
+		Operands(h, []OperandPlot{{Name: h, Values: [][]float64{values, values}, Weights: values}}),
+		FeatureCard(featureOf(h)), {Kind: "brief", HTML: FeatureBrief(featureOf(h))},
+	}
+}
+
+// featureOf has a text wherever a feature has one.
+func featureOf(h string) Feature {
+	scores := []TokenScore{{1, h, 2}, {2, "a", -1}}
+	return Feature{Layer: 1, Index: 2, Label: h, Guess: true, Tokens: 100, Active: 9, Density: 0.09, Max: 3, Mean: 1, Histogram: []int{3, 4, 2}, BinWidth: 1,
+		Groups: []ExampleGroup{{h, 0, 3, []FeatureExample{{Tokens: []string{"a", h, "b"}, Values: []float64{0, 3, 0}, Peak: 1, Value: 3, Pos: 1}}}, {"q", 0, 3, []FeatureExample{{Tokens: []string{h}, Values: []float64{3}, Value: 3}}}},
+		Top:    scores, Bottom: scores, Targets: []TargetLayer{{1, 0.5, scores, scores}}, Embeddings: scores, Extended: scores, Coactive: []CoactiveEntry{{1, 3, h, 0.5, 4}}}
+}
+
 // hostileComponents puts the corpus into every text argument there is.
 func hostileComponents() []Output {
 	var out []Output
@@ -195,20 +223,9 @@ func hostileComponents() []Output {
 		preds = append(preds, Prediction{h, 0.01 * float64(i), float64(i)})
 	}
 	for _, h := range hostile {
-		m := Meter{What: h, Unit: h, Total: 7}
-		t := time.Unix(0, 0)
-		m.Start(t)
-		out = append(out, Tokens(hostile, []Row{{Name: h, Values: values}}), Table(h, []string{h, h}, [][]string{{h, h}}),
-			Check(h, true, h), Warn(h, h), m.Output(t.Add(time.Second), 3, h), m.Finish(t.Add(time.Second), 3, h),
-			Curve(h, []Series{{Name: h, Y: values}}, CurveOptions{XLabel: h, YLabel: h, Note: h}), Hist(h, values, HistOptions{XLabel: h}),
-			Heat(h, [][]float64{{1, 2}}, []string{h, h}, []string{h}, HeatOptions{XLabel: h, YLabel: h}),
-			Diff(h, Generation{Name: h, Tokens: []string{h, "a"}}, Generation{Name: h, Tokens: []string{h, "b"}}), TopK(preds[:3], preds[2:5], h, h, h),
-			Attention(h, [][][]float64{{{1, 0}, {0.2, 0.8}}}, []string{h, h}), Bars(h, []Bar{{h, 1, h}, {h, -2, ""}}, BarOptions{Label: h, Note: h}),
-			Lens(h, []string{h, h}, [][]LensCell{{{h, 0.5, 3}, {h, 0.2, 1}}}, LensOptions{Target: h, Layers: []string{h}}),
-			Scatter(h, []Point{{1, 2, h, h}, {2, 1, h, "g"}}, ScatterOptions{XLabel: h, YLabel: h, Note: h, Selected: []int{0}, Pareto: true}),
-			Operands(h, []OperandPlot{{Name: h, Values: square[:2], Weights: values}}))
+		out = append(out, componentsOf(h, values)...)
 	}
-	return append(out, Tokens(hostile, []Row{{Name: "a", Values: values}, {Name: "b", Values: values}}), TopK(preds, preds, "a", "b"),
+	return append(out, Tokens(hostile, []Row{{Name: "a", Values: values}}), Tokens(hostile, []Row{{Name: "a", Values: values}, {Name: "b", Values: values}}), TopK(preds, preds, "a", "b"),
 		Heat("h", square, hostile, hostile, HeatOptions{Signed: true}), Attention("a", [][][]float64{square, square}, hostile), Lens("l", hostile, [][]LensCell{hostileLens()}, LensOptions{}))
 }
 

@@ -93,12 +93,12 @@ func tokenBoxes(tokens []string) []tokenBox {
 	for i := 0; i < len(tokens); {
 		n := joined(tokens[i:])
 		whole := strings.Join(tokens[i:i+n], "")
-		b := tokenBox{text: glyph(whole, i), from: i, to: i + n, newline: strings.HasSuffix(whole, "\n")}
+		b := tokenBox{text: short(glyph(whole, i)), from: i, to: i + n, newline: strings.HasSuffix(whole, "\n")}
 		b.title = fmt.Sprintf("%s · position %d", quoted(whole), i)
 		if n > 1 {
-			b.title = fmt.Sprintf("%s · positions %d to %d · bytes % X", quoted(whole), i, i+n-1, whole)
+			b.title = fmt.Sprintf("%s · positions %d to %d · bytes % X", quoted(whole), i, i+n-1, whole[:min(len(whole), 16)])
 		} else if !utf8.ValidString(whole) {
-			b.title += fmt.Sprintf(" · bytes % X", whole)
+			b.title += fmt.Sprintf(" · bytes % X", whole[:min(len(whole), 16)])
 		}
 		out = append(out, b)
 		i += n

@@ -130,7 +130,7 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 		colour0, last = beforeColour, "Δ logit"
 	}
 	s := `<table style="` + tableStyle + `;width:100%;max-width:760px"><caption style="text-align:left;` + dimStyle +
-		`">Next-token probability, bars on one scale up to ` + pct(scale) + `</caption><thead><tr style="` + rowStyle + `">` +
+		`">Next-token probability, bars on one scale up to ` + esc(pct(scale)) + `</caption><thead><tr style="` + rowStyle + `">` +
 		th(cell, "token", "") + th(cell+";width:45%", "", "") + th(right, names[0], colour0)
 	if paired {
 		s += th(right, names[1], afterColour) + th(right, "Δ prob.", "")
@@ -145,9 +145,9 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 		if paired {
 			s += bar(r.q, afterColour)
 		}
-		s += `</td><td style="` + right + `">` + blankNaN(r.p, pct) + `</td>`
+		s += `</td><td style="` + right + `">` + esc(blankNaN(r.p, pct)) + `</td>`
 		if paired {
-			s += `<td style="` + right + `">` + blankNaN(r.q, pct) + `</td>` + delta(right, r.q-r.p, func(v float64) string { return signed(100*v) + " pp" }) + delta(right, r.logitQ-r.logitP, signed)
+			s += `<td style="` + right + `">` + esc(blankNaN(r.q, pct)) + `</td>` + delta(right, r.q-r.p, func(v float64) string { return signed(100*v) + " pp" }) + delta(right, r.logitQ-r.logitP, signed)
 		} else {
 			s += `<td style="` + right + `">` + num(r.logitP) + `</td>`
 		}
@@ -164,5 +164,5 @@ func delta(style string, v float64, f func(float64) string) string {
 	} else if v < 0 {
 		colour = lightTheme.NegText
 	}
-	return `<td style="` + style + `;color:` + colour + `">` + blankNaN(v, f) + `</td>`
+	return `<td style="` + style + `;color:` + colour + `">` + esc(blankNaN(v, f)) + `</td>`
 }

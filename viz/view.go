@@ -186,6 +186,11 @@ func (v *view) choose(toFull []int, infl, mass, errMass []float64) []int {
 	cells := map[[2]int]int{} // (layer, pos) -> gathered node
 	for k, i := range ranked {
 		n, fi := g.Nodes[i], toFull[i]
+		if n.Kind == attribution.Feature && n.Label == "" && v.o.Features != nil {
+			if known, ok := v.o.Features(n.Layer, n.Index); ok {
+				n.Label = known.Label
+			}
+		}
 		d := drawn{Node: n, infl: infl[fi], mass: mass[fi], errShare: errMass[fi], members: 1, pinned: pinned[n.ID]}
 		cell := [2]int{n.Layer, n.Pos}
 		if k < v.o.MaxNodes || always(n) || rest[cell] == 1 {

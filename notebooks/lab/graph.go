@@ -19,6 +19,8 @@ type Graph struct {
 	full    *attribution.Graph // before pruning; nil if this is the whole
 	session *Session
 	labels  map[attribution.ID]string
+	pins    []attribution.ID
+	groups  []attribution.Group
 }
 
 // Prune keeps the nodes that carry 80 % of the influence on the targets and the
@@ -41,22 +43,13 @@ func (g *Graph) PruneTo(cfg attribution.PruneConfig) *Graph {
 // Output is the picture with its proof. The whole graph is a picture alone; the
 // pruned one can be explored.
 func (g *Graph) Output() viz.Output {
-	score := attribution.Score(g.Info.Score)
-	o, err := viz.Graph(g.Graph, viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels, Static: static() || g.full == nil})
+	opts := g.view()
+	opts.Static = static() || g.full == nil
+	o, err := viz.Graph(g.Graph, opts)
 	if err != nil {
 		fail("graph", err)
 	}
 	return o
-}
-
-// Label names a feature in pictures.
-func (g *Graph) Label(id attribution.ID, text string) *Graph {
-	p := *g
-	p.labels = map[attribution.ID]string{id: text}
-	for k, v := range g.labels {
-		p.labels[k] = v
-	}
-	return &p
 }
 
 // Proven ends the cell unless every row of the whole graph adds up to its target's
@@ -70,8 +63,7 @@ func (g *Graph) Proven() {
 // Export writes the graph as a page that needs nothing else, relative to the
 // clone, and shows where.
 func (g *Graph) Export(file string) {
-	score := attribution.Score(g.Info.Score)
-	page, err := viz.GraphPage(g.Graph, viz.PageOptions{Graph: viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels}})
+	page, err := viz.GraphPage(g.Graph, viz.PageOptions{Graph: g.view()})
 	if err != nil {
 		fail("export", err)
 	}

@@ -191,7 +191,7 @@ var state = () => {
 var code = () => {
   var s = state(), q = JSON.stringify, lines = [];
   if (s.pins.length) lines.push('Pin(' + s.pins.map(q).join(', ') + ')');
-  for (var i in s.names) lines.push('Name(' + q(i) + ', ' + q(s.names[i]) + ')');
+  for (var i in s.names) lines.push('Named(' + q(i) + ', ' + q(s.names[i]) + ')');
   s.groups.forEach((g) => { lines.push('Group(' + [g.label].concat(g.nodes).map(q).join(', ') + ')'); });
   var box = $('code');
   box.value = lines.length ? 'g = g.' + lines.join('.\n\t') : notes[6];
