@@ -3,6 +3,7 @@ package clt
 import (
 	"fmt"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -12,6 +13,8 @@ type DecoderNodes struct {
 	W    *Node // [features, targets, d_model]
 	B    *Node // [d_model]
 	Skip *Node // [d_model, d_model]; nil without skip
+
+	Product dtypes.DType // see EncoderNodes
 }
 
 // Decoder adds up what the features of all layers write while a graph is built,
@@ -35,7 +38,7 @@ func (c Config) NewDecoder(w []DecoderNodes) *Decoder {
 // [..., d_model] (used by the skip alone; nil without). One GEMM computes what
 // the features write to all their targets.
 func (d *Decoder) Add(layer int, act, read *Node) {
-	out := d.cfg.WriteNode(layer, act, d.w[layer].W)
+	out := d.cfg.write(layer, act, d.w[layer].W, d.w[layer].Product)
 	d.reads[layer] = read
 	last := out.Rank() - 2
 	for k := range d.cfg.Targets(layer) {
@@ -51,10 +54,14 @@ func (d *Decoder) Add(layer int, act, read *Node) {
 // WriteNode is what one layer's features write: activations [..., features]
 // times decoders [features, targets, d_model] give [..., targets, d_model].
 func (c Config) WriteNode(layer int, act, w *Node) *Node {
+	return c.write(layer, act, w, dtypes.InvalidDType)
+}
+
+func (c Config) write(layer int, act, w *Node, in dtypes.DType) *Node {
 	targets := c.Targets(layer)
 	w.AssertDims(c.Features, targets, c.DModel)
 	flat := Reshape(w, c.Features, targets*c.DModel)
-	out := DotGeneral(act, []int{act.Rank() - 1}, nil, flat, []int{0}, nil)
+	out := product(act, act.Rank()-1, flat, 0, in)
 	dims := append(append([]int{}, act.Shape().Dimensions[:act.Rank()-1]...), targets, c.DModel)
 	return Reshape(out, dims...)
 }

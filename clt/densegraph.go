@@ -107,11 +107,11 @@ func (t *dense) nodes(g *Graph) (enc []EncoderNodes, dec []DecoderNodes) {
 		return t.variable(fmt.Sprintf("/%s%s_%d", weightPrefix, base, l)).NodeValue(g)
 	}
 	for l := range t.cfg.Layers {
-		e := EncoderNodes{W: get("W_enc", l), B: get("b_enc", l)}
+		e := EncoderNodes{W: get("W_enc", l), B: get("b_enc", l), Product: t.tc.product()}
 		if t.cfg.Activation == ActJumpReLU {
 			e.Threshold = Exp(MulScalar(get(logThreshold, l), t.tc.ThresholdRate))
 		}
-		d := DecoderNodes{W: get("W_dec", l), B: get("b_dec", l)}
+		d := DecoderNodes{W: get("W_dec", l), B: get("b_dec", l), Product: t.tc.product()}
 		if t.cfg.Skip {
 			d.Skip = get("W_skip", l)
 		}

@@ -1,6 +1,7 @@
 package clt
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -9,6 +10,8 @@ type EncoderNodes struct {
 	W         *Node // [features, d_model]
 	B         *Node // [features]
 	Threshold *Node // [features]; nil for relu and topk
+
+	Product dtypes.DType // type in which products are computed; none for that of the weights
 }
 
 // EncodeNode computes one layer's features from the activations that it reads,
@@ -22,6 +25,16 @@ func (c Config) EncodeNode(read *Node, w EncoderNodes) (pre, act *Node) {
 func (c Config) preActivation(read *Node, w EncoderNodes) *Node {
 	w.W.AssertDims(c.Features, c.DModel)
 	w.B.AssertDims(c.Features)
-	h := DotGeneral(read, []int{read.Rank() - 1}, nil, w.W, []int{1}, nil) // [..., features]
+	h := product(read, read.Rank()-1, w.W, 1, w.Product) // [..., features]
 	return Add(h, ExpandLeftToRank(w.B, h.Rank()))
+}
+
+// product contracts an axis of a with one of b, after turning both into another
+// type if one is given; the result has the type of a.
+func product(a *Node, axisA int, b *Node, axisB int, in dtypes.DType) *Node {
+	if in == dtypes.InvalidDType || in == a.DType() {
+		return DotGeneral(a, []int{axisA}, nil, b, []int{axisB}, nil)
+	}
+	out := DotGeneral(ConvertDType(a, in), []int{axisA}, nil, ConvertDType(b, in), []int{axisB}, nil)
+	return ConvertDType(out, a.DType())
 }

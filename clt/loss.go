@@ -53,7 +53,10 @@ func (c Config) loss(tc TrainConfig, in lossInputs) lossOutputs {
 		out.fired, out.idle = append(out.fired, fired), append(out.idle, idle)
 		dead[l] = ConvertDType(GreaterThan(idle, Scalar(g, dtype, float64(tc.DeadWindow))), dtype)
 		norm := decoderNorm(in.dec[l].W)
-		if penalised {
+		switch {
+		case penalised && c.Activation == ActJumpReLU && tc.Penalty == PenaltyStep:
+			out.sparsity = Add(out.sparsity, perToken(stepCount(pre[l], in.enc[l].Threshold, tc.Bandwidth)))
+		case penalised:
 			scaled := Mul(act[l], ExpandLeftToRank(MulScalar(norm, tc.TanhScale), 2))
 			out.sparsity = Add(out.sparsity, perToken(Tanh(scaled)))
 		}

@@ -372,3 +372,34 @@ func TestAuxLoss(t *testing.T) {
 		}
 	}
 }
+
+// The step penalty is the number of active features; its gradient is -1/ε for each
+// pre-activation inside the window, and thresholds alone get it.
+func TestStepPenalty(t *testing.T) {
+	const n, F, eps = 300, 3, 0.4
+	h, theta := normals(1, n*F), []float64{0.5, 0.05, 1.2}
+	out := call(t, goBackend(t), func(in []*graph.Node) []*graph.Node {
+		count := graph.ReduceAllSum(stepCount(in[0], in[1], eps))
+		return append([]*graph.Node{count}, graph.Gradient(graph.Add(count, graph.MulScalar(graph.ReduceAllSum(in[0]), 1e-30)), in[0], in[1])...)
+	}, tensors.FromFlatDataAndDimensions(h, n, F), theta)
+	count, want := 0.0, make([]float64, F)
+	for i, v := range h {
+		if v > theta[i%F] {
+			count++
+		}
+		if math.Abs(v-theta[i%F]) < eps/2 {
+			want[i%F] -= 1 / eps
+		}
+	}
+	if got := float64s(out[0])[0]; got != count {
+		t.Errorf("%g active, want %g", got, count)
+	}
+	for i, d := range float64s(out[1]) {
+		if math.Abs(d) > 1e-20 {
+			t.Fatalf("pre-activation %d gets gradient %g", i, d)
+		}
+	}
+	if d := maxDiff(t, float64s(out[2]), want); d > 1e-9 {
+		t.Errorf("threshold gradient %v, want %v", float64s(out[2]), want)
+	}
+}

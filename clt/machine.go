@@ -35,6 +35,8 @@ func sparsePossible(b compute.Backend, cfg Config, tc TrainConfig) error {
 		return fmt.Errorf("clt: path sparse needs a backend on the processor; use dense")
 	case cfg.Skip:
 		return fmt.Errorf("clt: path sparse has no skip connection; use dense")
+	case tc.Compute == ComputeBFloat16:
+		return fmt.Errorf("clt: path sparse computes in float32; use dense")
 	case tc.AuxK > 0:
 		return fmt.Errorf("clt: path sparse has no aux loss; use dense")
 	}

@@ -44,6 +44,17 @@ func jumpReLU(h, theta *Node, bandwidth float64) *Node {
 	return Sub(keep(h, IsPositive(distance)), keep(broadcastTo(zero, h), near))
 }
 
+// stepCount is 1 where h > theta, 0 elsewhere. Its gradient for theta is
+// -1{|h - theta| < bandwidth/2}/bandwidth, summed over the leading axes; there is
+// none for h.
+func stepCount(h, theta *Node, bandwidth float64) *Node {
+	fixed := StopGradient(theta)
+	distance := Sub(StopGradient(h), ExpandLeftToRank(fixed, h.Rank()))
+	near := LessThan(Abs(distance), Scalar(h.Graph(), h.DType(), bandwidth/2))
+	zero := MulScalar(Sub(theta, fixed), 1/bandwidth)
+	return Sub(ConvertDType(IsPositive(distance), h.DType()), keep(broadcastTo(zero, h), near))
+}
+
 // topK keeps the k largest entries of the last axis that are positive.
 func topK(h *Node, k int) *Node { return keep(h, GreaterThan(StopGradient(h), rowThreshold(h, k))) }
 

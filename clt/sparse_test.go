@@ -69,10 +69,15 @@ func near(t *testing.T, what string, a, b []float32, tolerance float64) {
 // in parts.
 func TestSparseIsDense(t *testing.T) {
 	data := synthetic(2, 12, 30, 3, 2000, 5)
-	for _, activation := range []string{ActReLU, ActJumpReLU, ActTopK, ActTokenTopK, ActBatchTopK} {
+	for _, activation := range []string{ActReLU, ActJumpReLU, "step", ActTopK, ActTokenTopK, ActBatchTopK} {
 		for _, parts := range []int{1, 4} {
 			t.Run(fmt.Sprintf("%s in %d", activation, parts), func(t *testing.T) {
+				penalty := PenaltyTanh
+				if activation == "step" {
+					activation, penalty = ActJumpReLU, PenaltyStep
+				}
 				cfg, tc := smallRun(activation)
+				tc.Penalty = penalty
 				cfg.PerLayer = parts == 4
 				tc.Steps, tc.Accumulate, tc.DeadWindow, tc.LR, tc.ClipNorm = 6, parts, 2, 1e-3, 0.5
 				if activation == ActBatchTopK {

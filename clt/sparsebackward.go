@@ -15,7 +15,8 @@ type gradient struct {
 	y             *sparseLayer
 	layer         int
 	first         bool
-	weight, share float32 // λ·share/tokens and share/tokens
+	weight, share float32 // λ·share/tokens and share
+	step          bool    // the penalty counts
 	threshold     float32 // of the batch, for batchtopk
 	mean          []float32
 }
@@ -24,7 +25,8 @@ type gradient struct {
 func (s *sparse) backward(lambda, share float32, first bool, t *sums) {
 	d, all := s.cfg.DModel, s.cfg.Layers*s.cfg.DModel
 	for l, y := range s.layers {
-		g := gradient{s: s, y: y, layer: l, first: first, weight: lambda * share / float32(s.tokens), share: share, threshold: t.threshold}
+		g := gradient{s: s, y: y, layer: l, first: first, weight: lambda * share / float32(s.tokens), share: share, threshold: t.threshold,
+			step: s.cfg.Activation == ActJumpReLU && s.tc.Penalty == PenaltyStep}
 		if s.tc.DeadPenalty > 0 && s.cfg.belowWhenIdle() && s.deadCount(y) > 0 {
 			g.mean = s.meanRead(y)
 		}
@@ -61,7 +63,8 @@ func (s *sparse) meanRead(y *sparseLayer) []float32 {
 }
 
 // windows adds up, for some features, the gradients of the activations of tokens
-// inside the window of the threshold.
+// inside the window of the threshold; a penalty that counts adds λ/(theta·tokens),
+// because the sum is later multiplied by -theta/bandwidth.
 func (g *gradient) windows(lo, hi int) {
 	y, n, half := g.y, g.s.cfg.Features, float32(g.s.tc.Bandwidth/2)
 	c := float32(g.s.tc.TanhScale)
@@ -74,6 +77,8 @@ func (g *gradient) windows(lo, hi int) {
 			distance := a - theta[f]
 			switch {
 			case distance <= -half || distance >= half:
+			case g.step:
+				sum[f] += dAct[f] + g.weight/theta[f]
 			case distance > 0:
 				u := tanh(c * a * norm[f])
 				sum[f] += dAct[f] + g.weight*c*norm[f]*(1-u*u)
@@ -110,7 +115,10 @@ func (g *gradient) feature(f int) {
 		} else {
 			dAct = vec.DotAxpy(a, out, row, rowGrad)
 		}
-		if penalised {
+		switch {
+		case g.step:
+			y.sparse[f]++
+		case penalised:
 			u := tanh(c * a * norm)
 			q := g.weight * c * (1 - u*u)
 			dAct += q * norm

@@ -3,6 +3,20 @@ package clt
 import (
 	"fmt"
 	"math"
+
+	"github.com/gomlx/compute/dtypes"
+)
+
+// Sparsity penalties.
+const (
+	PenaltyTanh = "tanh"
+	PenaltyStep = "step" // straight-through, as the threshold's own gradient (Rajamanoharan et al. 2024)
+)
+
+// Types of the matrix products of training.
+const (
+	ComputeFloat32  = "float32"
+	ComputeBFloat16 = "bfloat16" // operands and results; for devices whose products of it are fast
 )
 
 // TrainConfig holds the settings of a training run. Losses are in the space
@@ -12,8 +26,9 @@ type TrainConfig struct {
 	Batch      int    `json:"batch"`      // tokens per step
 	Accumulate int    `json:"accumulate"` // equal parts of a batch that are computed one after the other, for memory; their gradients are averaged
 	Steps      int    `json:"steps"`
-	Seed       uint64 `json:"seed"` // of the initial weights
-	Path       string `json:"path"` // how steps are computed: auto, dense or sparse
+	Seed       uint64 `json:"seed"`    // of the initial weights
+	Path       string `json:"path"`    // how steps are computed: auto, dense or sparse
+	Compute    string `json:"compute"` // type of the matrix products: float32 or bfloat16; weights, moments and sums stay float32
 
 	LR       float64 `json:"lr"`        // peak learning rate
 	Warmup   int     `json:"warmup"`    // steps of linear rise
@@ -27,6 +42,7 @@ type TrainConfig struct {
 	Lambda     float64 `json:"lambda"`      // weight of the tanh sparsity penalty, at its end; unused for topk and batchtopk
 	LambdaRamp float64 `json:"lambda_ramp"` // fraction of the steps over which λ rises from 0
 	TanhScale  float64 `json:"tanh_scale"`  // c in tanh(c·a·‖W_dec‖)
+	Penalty    string  `json:"penalty"`     // tanh, or for jumprelu also step: the number of active features, whose gradient thresholds alone get
 
 	TargetL0 float64 `json:"target_l0"` // active features per layer and token, running mean; 0 for none
 	AtTarget string  `json:"at_target"` // what happens there: stop, save, freeze or steer
@@ -62,9 +78,9 @@ type TrainConfig struct {
 // mean nothing.
 func DefaultTrainConfig() TrainConfig {
 	return TrainConfig{
-		Batch: 2048, Accumulate: 1, Steps: 1000, Seed: 1, Path: PathAuto,
+		Batch: 2048, Accumulate: 1, Steps: 1000, Seed: 1, Path: PathAuto, Compute: ComputeFloat32,
 		LR: 3e-3, Warmup: 100, Decay: 0.2, FinalLR: 0.05, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, ClipNorm: 1,
-		Lambda: 0.4, LambdaRamp: 1, TanhScale: 1,
+		Lambda: 0.4, LambdaRamp: 1, TanhScale: 1, Penalty: PenaltyTanh,
 		Theta0: 0.03, Bandwidth: 1, ThresholdRate: 1, ThresholdEMA: 0.9,
 		DeadWindow: 50, DeadPenalty: 1e-4, AuxScale: 1.0 / 32,
 		InitActive: 48, StatTokens: 16384,
@@ -101,6 +117,12 @@ func (c TrainConfig) Validate() error {
 	if c.Path != PathAuto && c.Path != PathDense && c.Path != PathSparse {
 		return fmt.Errorf("clt: train config: path is %q, must be auto, dense or sparse", c.Path)
 	}
+	if c.Penalty != PenaltyTanh && c.Penalty != PenaltyStep {
+		return fmt.Errorf("clt: train config: penalty is %q, must be tanh or step", c.Penalty)
+	}
+	if c.Compute != ComputeFloat32 && c.Compute != ComputeBFloat16 {
+		return fmt.Errorf("clt: train config: compute is %q, must be float32 or bfloat16", c.Compute)
+	}
 	if err := c.validateTarget(); err != nil {
 		return err
 	}
@@ -111,6 +133,14 @@ func (c TrainConfig) Validate() error {
 		return fmt.Errorf("clt: train config: checkpoint every %d steps, keep %d; both must be at least 1", c.CheckpointEvery, c.KeepCheckpoints)
 	}
 	return nil
+}
+
+// product is the type of the matrix products, none for that of the weights.
+func (c TrainConfig) product() dtypes.DType {
+	if c.Compute == ComputeBFloat16 {
+		return dtypes.BFloat16
+	}
+	return dtypes.InvalidDType
 }
 
 // thresholdDecay is the decay of the running threshold over one part of a batch.

@@ -43,6 +43,9 @@ func benchVerb(f *flag.FlagSet) func(c *call) error {
 	f.IntVar(&cfg.Batch, "batch", cfg.Batch, "tokens of a training step")
 	f.IntVar(&cfg.Reps, "reps", cfg.Reps, "calls after the first")
 	f.StringVar(&cfg.Text, "text", "", "`file` with English for the tokenizer suite (default: made-up English)")
+	f.BoolVar(&cfg.Scaling, "scaling", false, "train: also over features (256 to 4096) and tokens (128 to 2048)")
+	f.StringVar(&cfg.Path, "path", cfg.Path, "train: how steps are `computed`: auto, dense or sparse")
+	f.StringVar(&cfg.Activation, "activation", "", "train: jumprelu or batchtopk (default both)")
 	asJSON := f.Bool("json", false, "one JSON object a line")
 	quantiles := f.Bool("quantiles", false, "instead of suites: the small operations of the host side, with quantiles")
 	return func(c *call) error {
@@ -112,6 +115,9 @@ func fitting(tokens []int, context int) []int {
 
 func sizesText(r bench.Row) string {
 	var words []string
+	if r.What != "" {
+		words = append(words, r.What)
+	}
 	for _, s := range r.Sizes {
 		words = append(words, fmt.Sprintf("%s=%d", s.Name, s.Value))
 	}
@@ -131,6 +137,9 @@ func benchTable(name string, rows []bench.Row) string {
 		return ""
 	}
 	var head []string
+	if rows[0].What != "" {
+		head = append(head, "activation")
+	}
 	for _, s := range rows[0].Sizes {
 		head = append(head, s.Name)
 	}
@@ -138,6 +147,9 @@ func benchTable(name string, rows []bench.Row) string {
 	var cells [][]string
 	for _, r := range rows {
 		var row []string
+		if r.What != "" {
+			row = append(row, r.What)
+		}
 		for _, s := range r.Sizes {
 			row = append(row, strconv.Itoa(s.Value))
 		}

@@ -18,6 +18,7 @@ type Size struct {
 // Row is one measurement.
 type Row struct {
 	Bench   string
+	What    string // activation of a transcoder in training; "" elsewhere
 	Sizes   []Size
 	Backend string
 	Times   Times
@@ -56,6 +57,9 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('{')
 	err := member("bench", r.Bench)
+	if r.What != "" && err == nil {
+		err = member("activation", r.What)
+	}
 	for _, s := range r.Sizes {
 		if err == nil {
 			err = member(s.Name, s.Value)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomlx/compute"
 
+	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 )
@@ -18,12 +19,16 @@ type Config struct {
 	Features int    // per layer of the transcoder
 	Batch    int    // tokens of a training step; targets of an attribution sweep
 	Reps     int    // calls after the first
-	Text     string // file with English for the tokenizer; "" for made-up English
+	Scaling  bool   // train: also over features and tokens
+	Path     string // train: how steps are computed, see clt.TrainConfig
+	// Activation is the one that train times; "" for both.
+	Activation string
+	Text       string // file with English for the tokenizer; "" for made-up English
 }
 
 // DefaultConfig is GPT-2 small at three lengths.
 func DefaultConfig() Config {
-	return Config{Shape: "small", Tokens: []int{16, 64, 256}, Features: 1024, Batch: 256, Reps: 5}
+	return Config{Shape: "small", Tokens: []int{16, 64, 256}, Features: 1024, Batch: 256, Reps: 5, Path: clt.PathAuto}
 }
 
 // vocab of the pocket model, roughly; it only sets the size of the head here.
