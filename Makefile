@@ -50,7 +50,7 @@ golden: ## parity with the reference outputs, when they lie beside the clone
 bench: build ## time everything
 	@bin/clt bench
 
-bench-peers: ## time clt beside transformers, transformer-lens, tiktoken, tokenizers (installs them into out, 2 GB; PEERS_FLAGS, TEXT)
+bench-peers: ## time clt beside transformers, transformer-lens, tiktoken, tokenizers, PyTorch (installs them into out, 2 GB; PEERS_FLAGS, TEXT)
 	@scripts/bench-peers.sh $(PEERS_FLAGS)
 
 setup-cuda: ## the CUDA plugin and its libraries (several GB)
