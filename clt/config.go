@@ -12,11 +12,12 @@ import (
 
 // Activation functions of the features.
 const (
-	ActReLU      = "relu"      // a = max(h, 0)
-	ActJumpReLU  = "jumprelu"  // a = h where h > theta, one theta per feature
-	ActTopK      = "topk"      // the K largest positive h of each layer and token
-	ActTokenTopK = "tokentopk" // trained: the K·layers largest positive h of each token, over all layers; used: JumpReLU with one theta per layer
-	ActBatchTopK = "batchtopk" // trained: the K·layers·tokens largest of a batch; used: JumpReLU with one fixed theta
+	ActReLU       = "relu"       // a = max(h, 0)
+	ActJumpReLU   = "jumprelu"   // a = h where h > theta, one theta per feature
+	ActTopK       = "topk"       // the K largest positive h of each layer and token
+	ActGlobalTopK = "globaltopk" // not trained: the K·layers positive h of a token largest by h·‖W_dec‖, over all layers together
+	ActTokenTopK  = "tokentopk"  // trained: the K·layers largest positive h of each token, over all layers; used: JumpReLU with one theta per layer
+	ActBatchTopK  = "batchtopk"  // trained: the K·layers·tokens largest of a batch; used: JumpReLU with one fixed theta
 )
 
 // Config describes the architecture of a transcoder.
@@ -24,8 +25,8 @@ type Config struct {
 	Layers     int       `json:"layers"`          // layers of the model under study
 	DModel     int       `json:"d_model"`         // width of its residual stream
 	Features   int       `json:"features"`        // features per layer
-	Activation string    `json:"activation"`      // relu, jumprelu, topk, tokentopk or batchtopk
-	K          int       `json:"k,omitempty"`     // active features per layer and token, for topk, tokentopk and batchtopk
+	Activation string    `json:"activation"`      // relu, jumprelu, topk, tokentopk, batchtopk or globaltopk
+	K          int       `json:"k,omitempty"`     // active features per layer and token, for the kinds of topk
 	PerLayer   bool      `json:"per_layer"`       // each layer's features write to that layer only (a PLT)
 	Skip       bool      `json:"skip"`            // each layer also has a linear map from what is read to what is written
 	Read       gpt2.Site `json:"input_hook"`      // what the encoders read
@@ -96,12 +97,12 @@ func (c Config) Validate() error {
 		if c.K != 0 {
 			return fmt.Errorf("clt: config: k is %d, but activation %s takes none; set it to 0", c.K, c.Activation)
 		}
-	case ActTopK, ActTokenTopK, ActBatchTopK:
+	case ActTopK, ActTokenTopK, ActBatchTopK, ActGlobalTopK:
 		if c.K <= 0 || c.K > c.Features {
 			return fmt.Errorf("clt: config: k is %d, must be between 1 and features (%d) for activation %s", c.K, c.Features, c.Activation)
 		}
 	default:
-		return fmt.Errorf("clt: config: activation is %q, must be relu, jumprelu, topk, tokentopk or batchtopk", c.Activation)
+		return fmt.Errorf("clt: config: activation is %q, must be relu, jumprelu, topk, tokentopk, batchtopk or globaltopk", c.Activation)
 	}
 	if !slices.Contains(ReadSites(), c.Read) {
 		return fmt.Errorf("clt: config: input_hook is %q, must be one of %v", c.Read, ReadSites())

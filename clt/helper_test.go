@@ -60,6 +60,15 @@ func randomTranscoder(t testing.TB, cfg Config, seed uint64) *Transcoder {
 	return x
 }
 
+func decoderNorms(t testing.TB, x *Transcoder) [][]float32 {
+	t.Helper()
+	norms, err := x.DecoderNorms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return norms
+}
+
 // normals returns n draws from a normal distribution.
 func normals(seed uint64, n int) []float64 {
 	rng := rand.New(rand.NewPCG(seed, 11))

@@ -8,4 +8,8 @@ type Info struct {
 	Tokens  int          `json:"tokens,omitempty"`  // tokens seen in training
 	Metrics *Metrics     `json:"metrics,omitempty"` // evaluation on held-out activations
 	Note    string       `json:"note,omitempty"`    // free text
+
+	TokenizerSHA256 string `json:"tokenizer_sha256,omitempty"` // of the tokens that it was trained on; see tokenizer.SHA256
+	Source          string `json:"source,omitempty"`           // layout that it was converted from
+	SourceSHA256    string `json:"source_sha256,omitempty"`    // HashWeights of what it was converted from
 }

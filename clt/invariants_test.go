@@ -83,7 +83,7 @@ func TestInvariant05Penalty(t *testing.T) {
 	}
 	_, act, _ := naive(x, c.n, c.x)
 	want := 0.0
-	for l, norms := range x.DecoderNorms() {
+	for l, norms := range decoderNorms(t, x) {
 		for i, a := range act[l] {
 			want += c.lambda * a * float64(norms[i%cfg.Features]) / float64(c.n)
 		}
@@ -99,7 +99,7 @@ func TestInvariant05Penalty(t *testing.T) {
 func TestInvariant06DecoderNorms(t *testing.T) {
 	for _, kind := range []string{"relu", "plt relu"} {
 		x := randomTranscoder(t, configs()[kind], 4)
-		for l, norms := range x.DecoderNorms() {
+		for l, norms := range decoderNorms(t, x) {
 			targets := x.Targets(l)
 			if l == x.Layers-1 && targets != 1 {
 				t.Errorf("%s: the last layer has %d targets", kind, targets)

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
-	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 )
 
 // Load reads a transcoder from a folder in circuit-tracer's layout, with or
@@ -20,7 +18,7 @@ func Load(dir string) (*Transcoder, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("clt: load %s: %w; is the path right?", dir, err)
 	}
-	t, err := load(folder{os.DirFS(dir), dir})
+	t, err := load(os.DirFS(dir), nil)
 	if err != nil {
 		return nil, fmt.Errorf("clt: load %s: %w", dir, err)
 	}
@@ -30,32 +28,15 @@ func Load(dir string) (*Transcoder, error) {
 // LoadFS is Load from a file system, such as an embedded one; name is used in
 // errors.
 func LoadFS(fsys fs.FS, name string) (*Transcoder, error) {
-	t, err := load(folder{FS: fsys})
+	t, err := load(fsys, nil)
 	if err != nil {
 		return nil, fmt.Errorf("clt: load %s: %w", name, err)
 	}
 	return t, nil
 }
 
-// folder is where a transcoder's files are; disk is its path if it has one.
-type folder struct {
-	fs.FS
-	disk string
-}
-
-// open opens a file of tensors, from the disk without reading it whole.
-func (d folder) open(name string) (*safetensors.File, error) {
-	if d.disk != "" {
-		return safetensors.Open(filepath.Join(d.disk, name))
-	}
-	data, err := fs.ReadFile(d.FS, name)
-	if err != nil {
-		return nil, err
-	}
-	return safetensors.Parse(name, data)
-}
-
-func load(dir folder) (*Transcoder, error) {
+// load reads all tensors, or with lazy leaves the decoders where they are.
+func load(dir fs.FS, lazy *lazyDecoders) (*Transcoder, error) {
 	layers, perLayer, err := countLayers(dir)
 	if err != nil {
 		return nil, err
@@ -64,7 +45,7 @@ func load(dir folder) (*Transcoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Transcoder{Config: Config{Layers: layers, PerLayer: perLayer}}
+	t := &Transcoder{Config: Config{Layers: layers, PerLayer: perLayer}, lazy: lazy}
 	side, err := readSidecar(dir)
 	if err != nil {
 		return nil, err
@@ -92,7 +73,7 @@ func load(dir folder) (*Transcoder, error) {
 }
 
 // countLayers finds the layout and the number of layers from the file names.
-func countLayers(dir folder) (layers int, perLayer bool, err error) {
+func countLayers(dir fs.FS) (layers int, perLayer bool, err error) {
 	count := func(pattern string) int {
 		for n := 0; ; n++ {
 			if _, err := fs.Stat(dir, fmt.Sprintf(pattern, n)); err != nil {
@@ -120,7 +101,7 @@ func countLayers(dir folder) (layers int, perLayer bool, err error) {
 	return 0, false, fmt.Errorf("neither W_enc_0.safetensors nor layer_0.safetensors is there; name the folder of a transcoder")
 }
 
-func readYAML(dir folder) (flatYAML, error) {
+func readYAML(dir fs.FS) (flatYAML, error) {
 	data, err := fs.ReadFile(dir, yamlFile)
 	if err != nil {
 		return flatYAML{}, fmt.Errorf("%w; write one with model_name, model_kind, feature_input_hook and feature_output_hook", err)
@@ -132,7 +113,7 @@ func readYAML(dir folder) (flatYAML, error) {
 	return y, nil
 }
 
-func readSidecar(dir folder) (*sidecar, error) {
+func readSidecar(dir fs.FS) (*sidecar, error) {
 	data, err := fs.ReadFile(dir, sidecarFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -165,17 +146,17 @@ func (t *Transcoder) describe(y flatYAML) error {
 		return fmt.Errorf("%s: feature_output_hook is %q, only %s is supported", yamlFile, out, gpt2.MLPOut)
 	}
 	switch a := y.scalars["activation"]; a {
-	case "", ActReLU, ActTopK:
+	case "", ActReLU, ActTopK, ActGlobalTopK:
 		t.Activation = a
 	case "jump_relu", ActJumpReLU:
 		t.Activation = ActJumpReLU
 	default:
-		return fmt.Errorf("%s: activation is %q, must be relu, jump_relu or topk", yamlFile, a)
+		return fmt.Errorf("%s: activation is %q, must be relu, jump_relu, topk or globaltopk", yamlFile, a)
 	}
-	if t.Activation == ActTopK {
+	if t.Activation == ActTopK || t.Activation == ActGlobalTopK {
 		k, err := strconv.Atoi(y.scalars["k"])
 		if err != nil {
-			return fmt.Errorf("%s: activation topk needs a number k, found %q", yamlFile, y.scalars["k"])
+			return fmt.Errorf("%s: activation %s needs a number k, found %q", yamlFile, t.Activation, y.scalars["k"])
 		}
 		t.K = k
 	}

@@ -201,7 +201,7 @@ func TestLossTerms(t *testing.T) {
 				norm += float64(v) * float64(v)
 			}
 			norm = math.Sqrt(norm)
-			if got := float64(x.DecoderNorms()[l][f]); math.Abs(got-norm) > 1e-6 {
+			if got := float64(decoderNorms(t, x)[l][f]); math.Abs(got-norm) > 1e-6 {
 				t.Errorf("DecoderNorms %g, want %g", got, norm)
 			}
 			for i := range c.n {

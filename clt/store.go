@@ -23,9 +23,10 @@ const (
 
 // sidecar is clt.json.
 type sidecar struct {
-	Format string `json:"format"`
-	Config Config `json:"config"`
-	Info   Info   `json:"info"`
+	Format  string `json:"format"`
+	Config  Config `json:"config"`
+	Info    Info   `json:"info"`
+	Weights string `json:"weights_sha256,omitempty"` // see HashWeights
 }
 
 // Save writes the transcoder into a folder of its own, whole or not at all:
@@ -90,13 +91,21 @@ func isTensorFile(name string) bool {
 // saveFiles writes all files into an empty folder.
 func (t *Transcoder) saveFiles(tmp string) error {
 	for l := range t.Layers {
-		for name, list := range t.layerFiles(l) {
+		files, err := t.layerFiles(l)
+		if err != nil {
+			return fmt.Errorf("clt: save: %w", err)
+		}
+		for name, list := range files {
 			if err := safetensors.WriteFile(filepath.Join(tmp, name), nil, list...); err != nil {
 				return fmt.Errorf("clt: save: %w", err)
 			}
 		}
 	}
-	side, err := json.MarshalIndent(sidecar{sidecarForm, t.Config, t.Info}, "", "  ")
+	hash, err := HashWeights(os.DirFS(tmp))
+	if err != nil {
+		return fmt.Errorf("clt: save: %w", err)
+	}
+	side, err := json.MarshalIndent(sidecar{sidecarForm, t.Config, t.Info, hash}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("clt: save: %w", err)
 	}
@@ -107,12 +116,16 @@ func (t *Transcoder) saveFiles(tmp string) error {
 }
 
 // layerFiles lists the tensors of one layer by file name.
-func (t *Transcoder) layerFiles(l int) map[string][]safetensors.Tensor {
+func (t *Transcoder) layerFiles(l int) (map[string][]safetensors.Tensor, error) {
 	n, d := t.Features, t.DModel
+	dec, err := t.decoders(l)
+	if err != nil {
+		return nil, err
+	}
 	if t.PerLayer {
 		list := []safetensors.Tensor{
 			safetensors.F32("W_enc", []int{n, d}, t.WEnc[l]), safetensors.F32("b_enc", []int{n}, t.BEnc[l]),
-			safetensors.F32("W_dec", []int{n, d}, t.WDec[l]), safetensors.F32("b_dec", []int{d}, t.BDec[l]),
+			safetensors.F32("W_dec", []int{n, d}, dec), safetensors.F32("b_dec", []int{d}, t.BDec[l]),
 		}
 		if t.HasThreshold() {
 			list = append(list, safetensors.F32("activation_function.threshold", []int{n}, t.Threshold[l]))
@@ -120,19 +133,21 @@ func (t *Transcoder) layerFiles(l int) map[string][]safetensors.Tensor {
 		if t.Skip {
 			list = append(list, safetensors.F32("W_skip", []int{d, d}, transposed(t.WSkip[l], d, d)))
 		}
-		return map[string][]safetensors.Tensor{fmt.Sprintf("layer_%d.safetensors", l): list}
+		return map[string][]safetensors.Tensor{fmt.Sprintf("layer_%d.safetensors", l): list}, nil
 	}
 	files := map[string][]safetensors.Tensor{}
 	for _, w := range t.weights() {
 		if w.layer == l {
-			file := fmt.Sprintf("W_enc_%d.safetensors", l)
-			if strings.HasPrefix(w.name, "W_dec") {
+			file, values := fmt.Sprintf("W_enc_%d.safetensors", l), dec
+			if w.slot == &t.WDec {
 				file = w.name + ".safetensors"
+			} else {
+				values = (*w.slot)[l]
 			}
-			files[file] = append(files[file], safetensors.F32(w.name, w.shape, (*w.slot)[l]))
+			files[file] = append(files[file], safetensors.F32(w.name, w.shape, values))
 		}
 	}
-	return files
+	return files, nil
 }
 
 // transposed returns the transpose of a [rows, cols] matrix.
@@ -160,10 +175,10 @@ func (t *Transcoder) yaml() string {
 	if t.Model != "" {
 		y.scalars["scan"] = t.Model + "-" + y.scalars["scan"]
 	}
-	if t.Activation == ActReLU || t.Activation == ActTopK {
+	if t.Activation == ActReLU || t.Activation == ActTopK || t.Activation == ActGlobalTopK {
 		y.scalars["activation"] = t.Activation
 	}
-	if t.Activation == ActTopK {
+	if t.Activation == ActTopK || t.Activation == ActGlobalTopK {
 		y.scalars["k"] = strconv.Itoa(t.K)
 	}
 	return y.format([]string{"model_name", "model_kind", "feature_input_hook", "feature_output_hook", "scan", "activation", "k"})

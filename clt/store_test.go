@@ -104,7 +104,11 @@ func TestSavedLayout(t *testing.T) {
 	if err := skip.Save(filepath.Join(t.TempDir(), "plt")); err != nil {
 		t.Fatal(err)
 	}
-	file := skip.layerFiles(1)["layer_1.safetensors"]
+	files, err := skip.layerFiles(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := files["layer_1.safetensors"]
 	stored := file[len(file)-1]
 	if stored.Name != "W_skip" || !reflect.DeepEqual(stored, safetensors.F32("W_skip", []int{4, 4}, transposed(skip.WSkip[1], 4, 4))) {
 		t.Errorf("skip is stored as %s %v", stored.Name, stored.Shape)

@@ -18,6 +18,8 @@ type Transcoder struct {
 	BDec      [][]float32 // target layer -> [d_model]
 	WSkip     [][]float32 // layer -> [d_model, d_model], used as x·W; nil without skip
 	Info      Info        // where the weights come from
+
+	lazy *lazyDecoders // decoders on the disk, see LoadLazy; nil if they are in WDec
 }
 
 // New returns a transcoder with random weights: encoders uniform in
@@ -110,6 +112,9 @@ func (t *Transcoder) Validate() error {
 		return err
 	}
 	for _, w := range t.weights() {
+		if t.lazy != nil && w.slot == &t.WDec {
+			continue // rows are checked when they are read
+		}
 		if len(*w.slot) != t.Layers {
 			return fmt.Errorf("clt: %s: there are %d layers of it, config wants %d", w.name, len(*w.slot), t.Layers)
 		}
@@ -131,18 +136,17 @@ func (t *Transcoder) Validate() error {
 
 // DecoderNorms returns the norm of every feature's concatenated decoder vectors
 // over all its targets, [layer][features], in raw space.
-func (t *Transcoder) DecoderNorms() [][]float32 {
+func (t *Transcoder) DecoderNorms() ([][]float32, error) {
 	norms := make([][]float32, t.Layers)
 	for l := range norms {
 		norms[l] = make([]float32, t.Features)
-		width := t.Targets(l) * t.DModel
 		for f := range t.Features {
 			sum := 0.0
-			for _, v := range t.WDec[l][f*width : (f+1)*width] {
+			for _, v := range t.Decoder(l, f) {
 				sum += float64(v) * float64(v)
 			}
 			norms[l][f] = float32(math.Sqrt(sum))
 		}
 	}
-	return norms
+	return norms, t.Err()
 }

@@ -21,7 +21,11 @@ func (t *Transcoder) Upload(b compute.Backend, dtype dtypes.DType) (*Weights, er
 	}
 	w := &Weights{}
 	for _, v := range t.weights() {
-		x, err := newTensor(dtype, (*v.slot)[v.layer], v.shape)
+		values, err := t.values(v)
+		var x *tensors.Tensor
+		if err == nil {
+			x, err = newTensor(dtype, values, v.shape)
+		}
 		if err == nil {
 			err = x.ToDevice(b, 0)
 		}

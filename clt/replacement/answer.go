@@ -30,9 +30,9 @@ func (l *Local) answer(features []Active, edits []Edit) (*answer, error) {
 	}
 	var mids []gpt2.Array
 	for _, a := range features {
-		n := l.CLT.Targets(a.Layer)
-		for k := range n {
-			addScaled(writes[a.Layer+k], a.Pos*d, l.CLT.WDec[a.Layer][(a.Index*n+k)*d:][:d], a.Value)
+		dec := l.CLT.Decoder(a.Layer, a.Index)
+		for k := range l.CLT.Targets(a.Layer) {
+			addScaled(writes[a.Layer+k], a.Pos*d, dec[k*d:][:d], a.Value)
 		}
 	}
 	for _, e := range edits {
@@ -59,8 +59,8 @@ func (l *Local) answer(features []Active, edits []Edit) (*answer, error) {
 			}
 		}
 	}
-	if !found {
-		return nil, nil
+	if err := l.CLT.Err(); err != nil || !found {
+		return nil, err
 	}
 	logits, reads, err := l.affine(x0, writes, mids)
 	if err != nil {

@@ -48,6 +48,9 @@ func (l *Local) newBuilder(cfg AttributeConfig) (*builder, error) {
 	if err := b.makePrograms(b.makeSources()); err != nil {
 		return nil, err
 	}
+	if err := b.CLT.Err(); err != nil {
+		return nil, err
+	}
 	return b, b.makeRows()
 }
 
@@ -67,19 +70,23 @@ func (b *builder) makeSources() []*tensors.Tensor {
 		features = (features + 31) / 32 * 32 // fewer shapes to compile
 	}
 	b.slots = features + layers
-	list := make([]*tensors.Tensor, layers)
+	list := make([]gpt2.Array, layers)
 	for l := range layers {
 		s := gpt2.NewArray([]int{length, b.slots, d}, b.LM.Double)
 		for p := range b.Tokens {
 			copyRow(s, (p*b.slots+features+l)*d, b.errors[l], p*d, d)
 		}
-		for i, a := range b.Active {
-			if k := l - a.Layer; k >= 0 && k < b.CLT.Targets(a.Layer) {
-				w := b.CLT.WDec[a.Layer][(a.Index*b.CLT.Targets(a.Layer)+k)*d:][:d]
-				addScaled(s, (a.Pos*b.slots+b.slot[i])*d, w, a.Value)
-			}
+		list[l] = s
+	}
+	for i, a := range b.Active {
+		dec := b.CLT.Decoder(a.Layer, a.Index)
+		for k := range b.CLT.Targets(a.Layer) {
+			addScaled(list[a.Layer+k], (a.Pos*b.slots+b.slot[i])*d, dec[k*d:][:d], a.Value)
 		}
-		list[l] = s.Tensor(b.LM.Double)
+	}
+	out := make([]*tensors.Tensor, layers)
+	for l, s := range list {
+		out[l] = s.Tensor(b.LM.Double)
 	}
 	e := gpt2.NewArray([]int{length, 2, d}, b.LM.Double)
 	for p := range b.Tokens {
@@ -87,7 +94,7 @@ func (b *builder) makeSources() []*tensors.Tensor {
 		copyRow(e, (2*p+1)*d, b.posEmb, p*d, d)
 	}
 	b.embed = e.Tensor(b.LM.Double)
-	return list
+	return out
 }
 
 func copyRow(dst gpt2.Array, at int, src gpt2.Array, from, n int) {

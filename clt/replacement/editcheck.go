@@ -89,15 +89,17 @@ func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
 // vector is what an edit adds: [d_model].
 func (m *Model) vector(e Edit) []float64 {
-	d, targets := m.CLT.DModel, m.CLT.Targets(e.Add.Decoder.Layer)
+	d := m.CLT.DModel
 	v := make([]float64, d)
-	for i := range v {
-		if e.Add.Vector != nil {
+	if e.Add.Vector != nil {
+		for i := range v {
 			v[i] = e.Add.Scale * e.Add.Vector[i]
-			continue
 		}
-		f := e.Add.Decoder
-		v[i] = e.Add.Scale * float64(m.CLT.WDec[f.Layer][(f.Index*targets+e.Layer-f.Layer)*d+i])
+		return v
+	}
+	f := e.Add.Decoder
+	for i, w := range m.CLT.Decoder(f.Layer, f.Index)[(e.Layer-f.Layer)*d:][:d] {
+		v[i] = e.Add.Scale * float64(w)
 	}
 	return v
 }

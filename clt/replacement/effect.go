@@ -43,10 +43,7 @@ func (e *Effect) unpack(out []*tensors.Tensor) error {
 // what its edit gave it.
 func (e *Effect) Activations() []gpt2.Array {
 	l := e.local
-	list := make([]gpt2.Array, len(e.Pre))
-	for i, pre := range e.Pre {
-		list[i] = activate(l.CLT, i, pre)
-	}
+	list := activate(l.CLT, e.Pre)
 	for _, x := range e.edits {
 		if x.Add != nil || e.Config.Mode == Iterative && x.Layer >= e.Config.To {
 			continue
@@ -142,8 +139,7 @@ func (e *Effect) Switched() (off, on []attribution.ID) {
 			edited[Place{x.Feature, p}] = true
 		}
 	}
-	for layer, pre := range e.Pre {
-		after := activate(l.CLT, layer, pre)
+	for layer, after := range activate(l.CLT, e.Pre) {
 		for i := range after.Len() {
 			a, b := l.act[layer].At(i) != 0, after.At(i) != 0
 			p := Place{clt.Feature{Layer: layer, Index: i % l.CLT.Features}, i / l.CLT.Features}

@@ -49,7 +49,7 @@ func (m *Model) VirtualInputs(target clt.Feature, stats *clt.Coactivation) ([]Gl
 			list = append(list, weighed(s, target, inner(m.written(s, target.Layer), read), stats))
 		}
 	}
-	return list, nil
+	return list, m.CLT.Err()
 }
 
 // VirtualOutputs are the weights to every feature of a later layer, by layer and
@@ -70,7 +70,7 @@ func (m *Model) VirtualOutputs(source clt.Feature, stats *clt.Coactivation) ([]G
 			list = append(list, weighed(source, t, inner(sum, read), stats))
 		}
 	}
-	return list, nil
+	return list, m.CLT.Err()
 }
 
 // VirtualWeight is the weight of one pair: 0 unless the target is in a later layer.
@@ -87,7 +87,7 @@ func (m *Model) VirtualWeight(source, target clt.Feature, stats *clt.Coactivatio
 	if err != nil {
 		return GlobalWeight{}, err
 	}
-	return weighed(source, target, inner(m.written(source, target.Layer), read), stats), nil
+	return weighed(source, target, inner(m.written(source, target.Layer), read), stats), m.CLT.Err()
 }
 
 // Strongest are the n weights of largest absolute value, ties in the order given.
@@ -150,7 +150,7 @@ func (m *Model) LogitWeights(source clt.Feature) ([]float64, error) {
 	for i := range logits {
 		logits[i] -= mean
 	}
-	return logits, nil
+	return logits, m.CLT.Err()
 }
 
 func (m *Model) checkFeature(f clt.Feature) error {

@@ -171,7 +171,7 @@ func (b *builder) meetResidual(l, pos int, vec []float64, residual []float64) {
 	for i, a := range b.Active {
 		targets := b.CLT.Targets(a.Layer)
 		if k := l - a.Layer; a.Pos == pos && k >= 0 && k < targets {
-			for j, w := range b.CLT.WDec[a.Layer][(a.Index*targets+k)*d:][:d] {
+			for j, w := range b.CLT.Decoder(a.Layer, a.Index)[k*d:][:d] {
 				residual[i] += a.Value * vec[j] * float64(w)
 			}
 		}

@@ -86,6 +86,9 @@ func (l *Local) Intervene(ctx context.Context, cfg InterveneConfig, edits ...Edi
 		in = append(in, a.Tensor(l.LM.Double))
 	}
 	in = append(in, l.modeInputs(cfg, edits, rows)...)
+	if err := l.CLT.Err(); err != nil {
+		return nil, fmt.Errorf("replacement: intervene: %w", err)
+	}
 	weights, err := l.weights()
 	if err != nil {
 		return nil, err
@@ -155,11 +158,11 @@ func (l *Local) clampedOutputs(edits []Edit) []gpt2.Array {
 		if e.Add != nil {
 			continue // added to whatever stands there
 		}
-		targets := l.CLT.Targets(e.Layer)
+		dec := l.CLT.Decoder(e.Layer, e.Index)
 		for p := max(1, e.Pos); p < len(l.Tokens) && (p == e.Pos || e.Open); p++ {
 			delta := l.change(e, p)
-			for k := range targets {
-				addScaled(outputs[e.Layer+k], p*d, l.CLT.WDec[e.Layer][(e.Index*targets+k)*d:][:d], delta)
+			for k := range l.CLT.Targets(e.Layer) {
+				addScaled(outputs[e.Layer+k], p*d, dec[k*d:][:d], delta)
 			}
 		}
 	}

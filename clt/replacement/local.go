@@ -67,7 +67,9 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 	if err := l.checkFinite(); err != nil {
 		return nil, err
 	}
-	l.activate()
+	if err := l.activate(); err != nil {
+		return nil, fmt.Errorf("replacement: localize: %w", err)
+	}
 	return l, nil
 }
 
@@ -95,7 +97,7 @@ func (l *Local) unpack(outs []*tensors.Tensor) (err error) {
 }
 
 // activate finds the active features and what the transcoder misses.
-func (l *Local) activate() {
+func (l *Local) activate() error {
 	f, d := l.CLT.Features, l.CLT.DModel
 	recon := make([][]float64, l.CLT.Layers)
 	for layer := range recon {
@@ -107,9 +109,9 @@ func (l *Local) activate() {
 			}
 		}
 	}
-	for layer, pre := range l.pre {
-		act := activate(l.CLT, layer, pre)
-		l.act = append(l.act, act)
+	l.act = activate(l.CLT, l.pre)
+	for layer, act := range l.act {
+		pre := l.pre[layer]
 		targets := l.CLT.Targets(layer)
 		for i := f; i < act.Len(); i++ { // position 0 has no features
 			v := act.At(i)
@@ -118,9 +120,10 @@ func (l *Local) activate() {
 			}
 			a := Active{clt.Feature{Layer: layer, Index: i % f}, i / f, v, pre.At(i)}
 			l.Active = append(l.Active, a)
+			dec := l.CLT.Decoder(layer, a.Index)
 			for k := range targets {
 				out := recon[layer+k][a.Pos*d:][:d]
-				for j, w := range l.CLT.WDec[layer][(a.Index*targets+k)*d:][:d] {
+				for j, w := range dec[k*d:][:d] {
 					out[j] += v * float64(w)
 				}
 			}
@@ -133,6 +136,7 @@ func (l *Local) activate() {
 		}
 		l.errors = append(l.errors, e)
 	}
+	return l.CLT.Err()
 }
 
 func subtract(a, b gpt2.Array) gpt2.Array {
@@ -190,13 +194,27 @@ func (l *Local) skipTensors() []*tensors.Tensor {
 }
 
 // activate applies the transcoder's activation function to pre-activations [pos,
-// features] on the host; position 0 is zero.
-func activate(t *clt.Transcoder, layer int, pre gpt2.Array) gpt2.Array {
-	act := gpt2.Array{Shape: pre.Shape}
-	if pre.F64 != nil {
-		act.F64 = clt.ActivateHost(t, layer, pre.F64)
-	} else {
-		act.F32 = clt.ActivateHost(t, layer, pre.F32)
+// features] by layer on the host; position 0 is zero.
+func activate(t *clt.Transcoder, pre []gpt2.Array) []gpt2.Array {
+	act := make([]gpt2.Array, len(pre))
+	var narrow [][]float32
+	var wide [][]float64
+	for _, p := range pre {
+		narrow, wide = append(narrow, p.F32), append(wide, p.F64)
 	}
-	return clearFirst(act)
+	if pre[0].F64 != nil {
+		wide = clt.ActivateAllHost(t, wide)
+	} else {
+		narrow = clt.ActivateAllHost(t, narrow)
+	}
+	for l, p := range pre {
+		act[l] = gpt2.Array{Shape: p.Shape}
+		if p.F64 != nil {
+			act[l].F64 = wide[l]
+		} else {
+			act[l].F32 = narrow[l]
+		}
+		clearFirst(act[l])
+	}
+	return act
 }

@@ -75,7 +75,7 @@ func (l *Local) Predict(ctx context.Context, g *attribution.Graph, edits []Edit,
 func (l *Local) falls(n attribution.Node, change float64) bool {
 	theta := 0.0
 	switch l.CLT.Activation {
-	case clt.ActTopK:
+	case clt.ActTopK, clt.ActGlobalTopK:
 		return false // depends on its competitors
 	case clt.ActJumpReLU, clt.ActBatchTopK, clt.ActTokenTopK:
 		theta = float64(l.CLT.Threshold[n.Layer][n.Index])

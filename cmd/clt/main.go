@@ -60,6 +60,7 @@ func verbs() []verb {
 		{"show", "GRAPH", "a graph in words, or as picture and page", showVerb},
 		{"export", "GRAPH", "a graph as picture or page", exportVerb},
 		{"diff", "GRAPH GRAPH", "what two graphs have in common and not", diffVerb},
+		{"convert", "SRC DST", "a transcoder of another project to the layout that all verbs share", convertVerb},
 		{"validate", "FILE...", "check graphs, transcoder folders, notebooks", validateVerb},
 		{"report", "NOTEBOOK|GRAPH", "one self-contained HTML page", reportVerb},
 		{"nb", "run|clean|check NOTEBOOK...", "execute, clean or check notebooks", nbVerb},

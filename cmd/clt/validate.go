@@ -10,6 +10,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/clt/convert"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
 	"github.com/etredal/cross-layer-transcoder/internal/notebook"
 )
@@ -80,8 +81,11 @@ func validate(path string) (verdict, error) {
 	}
 	switch ext := strings.ToLower(filepath.Ext(path)); {
 	case info.IsDir():
-		v.Kind = "transcoder"
-		fault(validateTranscoder(path))
+		var faults []error
+		v.Kind, faults = validateTranscoder(path)
+		for _, err := range faults {
+			fault(err)
+		}
 	case ext == ".ipynb":
 		v.Kind = "notebook"
 		data, err := os.ReadFile(path)
@@ -121,10 +125,19 @@ func validateGraph(path string) error {
 	return g.Validate()
 }
 
-func validateTranscoder(dir string) error {
-	t, err := clt.Load(dir)
+// validateTranscoder says all that is wrong with a folder in the layout that all
+// verbs share, and the first fault of one in another project's.
+func validateTranscoder(dir string) (kind string, faults []error) {
+	layout, err := convert.Detect(os.DirFS(dir))
 	if err != nil {
-		return err
+		return "transcoder", []error{err}
 	}
-	return t.Validate()
+	if layout == convert.CircuitTracer {
+		return "transcoder", clt.Check(os.DirFS(dir))
+	}
+	kind = "transcoder of the layout " + string(layout)
+	if _, _, err := convert.Open(dir, convert.Options{From: layout}); err != nil {
+		return kind, []error{err}
+	}
+	return kind, nil
 }

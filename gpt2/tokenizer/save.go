@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -28,6 +30,14 @@ func (t *Tokenizer) Files() (vocabJSON, mergesTxt []byte) {
 		mergesTxt = fmt.Appendf(mergesTxt, "%s %s\n", t.name(m.left), t.name(m.right))
 	}
 	return vocabJSON, mergesTxt
+}
+
+// SHA256 tells one vocabulary from another: the SHA-256 of vocab.json and merges.txt as Files gives them, one after the
+// other, in hexadecimal.
+func (t *Tokenizer) SHA256() string {
+	vocab, merges := t.Files()
+	sum := sha256.Sum256(append(vocab, merges...))
+	return hex.EncodeToString(sum[:])
 }
 
 // name is how the vocabulary spells a token: special ones as they are.

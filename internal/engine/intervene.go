@@ -129,10 +129,14 @@ func stack(list []gpt2.Array) gpt2.Array {
 // as the transcoder's own activation function has it.
 func changes(local *replacement.Local, e *replacement.Effect, most int) []wire.FeatureChange {
 	list := []wire.FeatureChange{}
-	before := local.Preactivations()
-	for l, after := range e.Pre {
-		act0, act1 := clt.ActivateHost(local.CLT, l, before[l].Float32s()), clt.ActivateHost(local.CLT, l, after.Float32s())
-		f := local.CLT.Features
+	var pre0, pre1 [][]float32
+	for l, before := range local.Preactivations() {
+		pre0, pre1 = append(pre0, before.Float32s()), append(pre1, e.Pre[l].Float32s())
+	}
+	before, after := clt.ActivateAllHost(local.CLT, pre0), clt.ActivateAllHost(local.CLT, pre1)
+	f := local.CLT.Features
+	for l, act0 := range before {
+		act1 := after[l]
 		for i := f; i < len(act0); i++ { // position 0 has no features
 			if math.Abs(float64(act0[i]-act1[i])) > 1e-5*math.Max(1, math.Abs(float64(act0[i]))) { // beyond rounding
 				list = append(list, wire.FeatureChange{Layer: l, Pos: i / f, Index: i % f, Before: float64(act0[i]), After: float64(act1[i])})

@@ -4,17 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"sync"
 
 	"github.com/gomlx/compute"
 
-	"github.com/etredal/cross-layer-transcoder/clt"
-	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/clt/features"
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
@@ -58,6 +53,7 @@ func (s *Service) Close() error {
 	defer s.mu.Unlock()
 	for _, m := range s.joined {
 		m.Close()
+		_ = m.CLT.Close()
 	}
 	if s.scratch != "" {
 		return os.RemoveAll(s.scratch)
@@ -74,7 +70,7 @@ func (s *Service) Verbs() server.Table {
 		"intervene": server.Handle(s.Intervene), "doctor": server.Handle(s.Doctor), "accuracy": server.Handle(s.Accuracy),
 		"prompts": server.Handle(s.Prompts), "heads": server.Handle(s.Heads), "qk": server.Handle(s.QK),
 		"features-build": server.Handle(s.FeaturesBuild), "features": server.Handle(s.Features), "feature": server.Handle(s.Feature),
-		"label": server.Handle(s.Label), "weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf),
+		"label": server.Handle(s.Label), "weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf), "convert": server.Handle(s.Convert),
 		"tensors": server.Handle(s.Tensors), "lens": server.Handle(s.Lens), "status": server.Handle(s.Status),
 	}
 }
@@ -236,61 +232,20 @@ func (s *Service) join(set wire.Setup) (*replacement.Model, backend.Info, error)
 	if m := s.joined[key]; m != nil {
 		return m, info, nil
 	}
-	t, id, err := OpenCLT(set.CLT)
+	t, id, remarks, err := openCLT(set.CLT)
 	if err != nil {
 		return nil, info, err
 	}
+	for _, r := range remarks {
+		s.log("transcoder %s: %s", id.Name, r)
+	}
 	m, err := replacement.New(lm, t, id)
 	if err != nil {
+		_ = t.Close()
 		return nil, info, err
 	}
 	s.joined[key] = m
 	return m, info, nil
-}
-
-// OpenCLT reads a transcoder: "pocket", "pocket-batchtopk", "pocket-per-layer", or
-// a directory.
-func OpenCLT(name string) (*clt.Transcoder, attribution.Artifact, error) {
-	id := attribution.Artifact{Name: filepath.Base(filepath.Clean(name))}
-	fsys, ok := pocket.CLT(name)
-	var t *clt.Transcoder
-	var err error
-	switch {
-	case ok:
-		t, err = clt.LoadFS(fsys, id.Name)
-	case isDir(name):
-		fsys = os.DirFS(name)
-		t, err = clt.Load(name)
-	default:
-		err = fmt.Errorf("engine: transcoder %q is neither pocket, pocket-batchtopk, pocket-per-layer nor a directory; give the folder that train wrote", name)
-	}
-	if err != nil {
-		return nil, id, err
-	}
-	id.SHA256, err = hashFS(fsys)
-	return t, id, err
-}
-
-// hashFS is the SHA-256 over the weight files of a transcoder, in order.
-func hashFS(fsys fs.FS) (string, error) {
-	names, err := fs.Glob(fsys, "*.safetensors")
-	if err != nil {
-		return "", err
-	}
-	sort.Strings(names)
-	h := sha256.New()
-	for _, n := range names {
-		f, err := fsys.Open(n)
-		if err != nil {
-			return "", err
-		}
-		_, err = io.Copy(h, f)
-		_ = f.Close()
-		if err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // scratchFile is a path for a file that nobody named.

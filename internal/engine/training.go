@@ -158,6 +158,9 @@ func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt
 		return out, err
 	}
 	t.Info.Note = "trained on " + windows.name
+	if m.Tokenizer != nil {
+		t.Info.TokenizerSHA256 = m.Tokenizer.SHA256()
+	}
 	if err := t.Save(req.Out); err != nil {
 		return out, err
 	}

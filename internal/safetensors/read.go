@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -43,6 +44,38 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
 	}
 	return &File{name: path, reader: f, closer: f, header: h}, nil
+}
+
+// OpenFS opens a file of a file system, such as os.DirFS or an embedded one. Tensors are read when asked for if its files
+// can be read at any offset; else the whole file is read now.
+func OpenFS(fsys fs.FS, name string) (*File, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w; check the path", err)
+	}
+	info, err := f.Stat()
+	r, seekable := f.(io.ReaderAt)
+	switch {
+	case err != nil:
+		f.Close()
+		return nil, fmt.Errorf("safetensors: %w", err)
+	case !info.Mode().IsRegular():
+		f.Close()
+		return nil, fmt.Errorf("safetensors: %s: not a regular file; name the file, not its folder", name)
+	case !seekable:
+		defer f.Close()
+		data, err := io.ReadAll(f)
+		if err != nil {
+			return nil, fmt.Errorf("safetensors: %s: %w", name, err)
+		}
+		return Parse(name, data)
+	}
+	h, err := readHeader(r, info.Size())
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("safetensors: %s: %w", name, err)
+	}
+	return &File{name: name, reader: r, closer: f, header: h}, nil
 }
 
 // Parse reads a file that lies in memory, such as an embedded one; name is used in errors. The data is not copied.

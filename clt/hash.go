@@ -1,0 +1,53 @@
+package clt
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+)
+
+// HashWeights is the SHA-256 over the bytes of all files of tensors in a folder,
+// in the order of their paths.
+func HashWeights(fsys fs.FS) (string, error) {
+	var names []string
+	err := fs.WalkDir(fsys, ".", func(p string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && p != "." && e.Name()[0] == '.' {
+			return fs.SkipDir
+		}
+		if err == nil && !e.IsDir() && path.Ext(p) == ".safetensors" {
+			names = append(names, p)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	slices.Sort(names)
+	h := sha256.New()
+	for _, n := range names {
+		f, err := fsys.Open(n)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		_ = f.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// RecordedHash is what HashWeights gave when Save wrote the folder, as clt.json has
+// it: known without reading the weights, and right only if nobody changed them. ""
+// if it was not recorded.
+func RecordedHash(fsys fs.FS) string {
+	side, err := readSidecar(fsys)
+	if err != nil || side == nil {
+		return ""
+	}
+	return side.Weights
+}
