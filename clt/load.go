@@ -166,8 +166,8 @@ func (t *Transcoder) describe(y flatYAML) error {
 // adopt checks clt.json against the other files and takes what only it knows.
 func (t *Transcoder) adopt(s *sidecar) error {
 	want := t.Config
-	if s.Config.Activation == ActBatchTopK && t.Activation == ActJumpReLU {
-		want.Activation, want.K = ActBatchTopK, s.Config.K
+	if s.Config.selects() && t.Activation == ActJumpReLU {
+		want.Activation, want.K = s.Config.Activation, s.Config.K
 	}
 	if s.Config != want {
 		return fmt.Errorf("%s says %+v, but %s and the tensors say %+v; are the files from one save?", sidecarFile, s.Config, yamlFile, want)

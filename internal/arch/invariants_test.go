@@ -110,7 +110,7 @@ var acceptance = []covered{
 	{11, "JSON: schema, unique ids, link ends, Cantor numbers", []string{"clt/attribution TestJSONRoundTrip", "clt/attribution TestValidateJSONFaults", "clt/attribution TestCantor"}, ""},
 	{12, "JSON there and back", []string{"clt/attribution TestJSONRoundTrip"}, ""},
 	{13, "safetensors read back, lazy rows", []string{"clt TestSaveLoadSave", "clt TestSavedLayout", "internal/safetensors TestRoundTrip", "internal/safetensors TestDTypesOfOneModelAgree"}, ""},
-	{14, "converters keep reconstructions", nil, "clt/convert: there are no converters yet"},
+	{14, "converters keep reconstructions", []string{"clt/convert TestForge", "clt/convert TestCoding", "clt/convert TestSparsify", "clt/convert TestSweep", "clt/convert TestSAELens", "clt/convert TestByteDance"}, ""},
 	{15, "forms of targets agree", []string{"clt/replacement TestTargetForms", "clt/replacement TestInvariant38Targets"}, ""},
 	{16, "a custom direction is the difference of rows", []string{"clt/replacement TestInvariant38Targets"}, ""},
 	{17, "interventions: no-op, direct effect, iterative, every new token", []string{"clt/replacement TestInvariant55NoOp", "clt/replacement TestInvariant59DirectLogitEffect", "clt/replacement TestInvariant61Iterative", "clt/replacement TestOpenEditsInGeneration", "clt/replacement TestEditsBehindThePrompt"}, ""},

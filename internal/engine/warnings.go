@@ -19,13 +19,15 @@ func (s *Service) warnings(local *replacement.Local) wire.Warned {
 	s.mu.Unlock()
 	if !judged {
 		var err error
-		if text, err = judge(local); err != nil {
+		if text, judged, err = judge(local); err != nil {
 			s.log("the fit of the transcoder could not be judged: %v", err)
 			return wire.Warned{}
 		}
-		s.mu.Lock()
-		s.fits[local.Model] = text
-		s.mu.Unlock()
+		if judged {
+			s.mu.Lock()
+			s.fits[local.Model] = text
+			s.mu.Unlock()
+		}
 	}
 	if text == "" {
 		return wire.Warned{}
@@ -33,28 +35,26 @@ func (s *Service) warnings(local *replacement.Local) wire.Warned {
 	return wire.Warned{Warnings: []string{text}}
 }
 
-// judge is what is wrong with the transcoder of a prompt, "" for nothing.
-func judge(local *replacement.Local) (string, error) {
-	text, judged, err := local.Suspicion()
-	if err != nil {
-		return "", err
+// judge is what is wrong with the transcoder of a prompt, "" for nothing; judged is
+// false if that cannot be told.
+func judge(local *replacement.Local) (text string, judged bool, err error) {
+	if text, judged, err = local.Suspicion(); err != nil {
+		return "", false, err
 	}
 	if !judged {
 		other, err := fitText(local.Model)
-		if err != nil {
-			return "", err
+		if err != nil || other == nil {
+			return "", false, err
 		}
-		if other != nil {
-			if text, _, err = other.Suspicion(); err != nil {
-				return "", err
-			}
+		if text, judged, err = other.Suspicion(); err != nil {
+			return "", false, err
 		}
 	}
 	info, tok := local.CLT.Info, local.LM.Tokenizer
 	if text == "" && tok != nil && info.TokenizerSHA256 != "" && info.TokenizerSHA256 != tok.SHA256() {
 		text = fmt.Sprintf("the transcoder %s was trained with another tokenizer than that of %s: its features saw other tokens", local.ID.Name, local.LM.Name)
 	}
-	return text, nil
+	return text, judged, nil
 }
 
 // fitWords is what a transcoder is judged on, fitTokens of it at most.
