@@ -148,7 +148,7 @@ func TestWrongCalls(t *testing.T) {
 		{"suite", "there are gpt2, ", []string{"bench", "coffee"}},
 		{"shape", `"huge"`, []string{"bench", "-shape", "huge"}},
 		{"bench length", "more than the context", []string{"bench", "-shape", "tiny", "-tokens", "65"}},
-		{"notebooks: what", "run, clean or check", []string{"nb"}},
+		{"notebooks: what", "run, clean, check or make", []string{"nb"}},
 		{"notebooks: which", "no notebook", []string{"nb", "check"}},
 		{"notebooks: verb", "nb eat", []string{"nb", "eat", file}},
 		{"notebook missing", "none.ipynb", []string{"nb", "clean", filepath.Join(dir, "none.ipynb")}},
