@@ -17,7 +17,7 @@ func (t *Transcoder) Written(f Feature, before int) []float64 {
 // DecoderVector is what a feature of activation 1 writes to layer f.Layer+k: [d_model];
 // it shares memory.
 func (t *Transcoder) DecoderVector(f Feature, k int) []float32 {
-	return t.WDec[f.Layer][(f.Index*t.Targets(f.Layer)+k)*t.DModel:][:t.DModel]
+	return t.Decoder(f.Layer, f.Index)[k*t.DModel:][:t.DModel]
 }
 
 // ReadVector is what a feature reads of hook_resid_mid, as far as no prompt changes
