@@ -46,9 +46,23 @@ def first_line(source):
     return source.strip().splitlines()[0][:70] if source.strip() else "(empty)"
 
 
+def join_streams(outputs):
+    """GoNB sends each print by itself; JupyterLab joins them as they come, nbclient does not."""
+    joined = []
+    for out in outputs:
+        last = joined[-1] if joined else None
+        if out.output_type == "stream" and last is not None and last.output_type == "stream" and last.name == out.name:
+            last.text = "".join(last.text) + "".join(out.text)
+        else:
+            joined.append(out)
+    return joined
+
+
 def normalise(nb):
     """Drops what differs between two runs of the same notebook, so that diffs show results only."""
     for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = join_streams(cell.outputs)
         for key in ("execution", "collapsed", "ExecuteTime"):
             cell.metadata.pop(key, None)
     nb.metadata.pop("widgets", None)

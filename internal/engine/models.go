@@ -80,7 +80,17 @@ func (s *Service) Tokens(ctx context.Context, req wire.TokensRequest, report fun
 		return wire.TokensResponse{}, err
 	}
 	ids, err := encode(m, req.Prompt)
-	return tokensOf(m, ids), err
+	if err != nil {
+		return wire.TokensResponse{}, err
+	}
+	out, visible := tokensOf(m, ids), ids
+	if len(ids) > 0 && ids[0] == m.Config.BOS {
+		visible = ids[1:]
+	}
+	if m.Tokenizer != nil {
+		out.Text = m.Tokenizer.DecodeString(visible)
+	}
+	return out, nil
 }
 
 // Run runs the model, or its full replacement, on one prompt.

@@ -47,6 +47,15 @@ func remark(line string) {
 	})
 }
 
+// plainMarkdown keeps text from being read as Markdown or HTML.
+var plainMarkdown = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "#", "\\#", "|", "\\|", "<", "&lt;", "&", "&amp;")
+
+// Say shows a paragraph of text, formatted as fmt.Sprintf does.
+func Say(format string, values ...any) {
+	text := fmt.Sprintf(format, values...)
+	Show(viz.Output{HTML: "<p style=\"max-width:60em\">" + html.EscapeString(text) + "</p>", Markdown: plainMarkdown.Replace(text), Plain: text, Kind: "text"})
+}
+
 // Check ends the cell if a claim of the notebook does not hold, and shows a green line if it does. The texts say what is
 // claimed, what was expected and what was got.
 func Check(ok bool, claim string, detail ...any) {

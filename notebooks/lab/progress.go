@@ -16,9 +16,19 @@ import (
 )
 
 const (
-	barDelay = 400 * time.Millisecond // calls that are faster show no bar
 	barGap   = 250 * time.Millisecond // at most four updates a second
 )
+
+// barDelay is how long a call takes before it shows a bar. Whether a call is just
+// above or below depends on the machine, so notebooks that are to be committed show
+// only what is long everywhere.
+var barDelay = 400 * time.Millisecond
+
+func init() {
+	if noTimes {
+		barDelay = 10 * time.Second
+	}
+}
 
 // noTimes leaves elapsed times out of what is saved, so that two runs of a committed notebook give the same text.
 var noTimes = os.Getenv("CLT_NO_TIMES") != ""

@@ -198,30 +198,21 @@ func (s *Session) Lens(prompt string, token ...string) *Lens {
 // Lens is the logit lens of a prompt.
 type Lens struct{ wire.LensResponse }
 
-// Output is a map of probabilities with the likeliest tokens below, and the parts of
-// the answer's logit.
+// Output is the lens, and the parts of the answer's logit.
 func (l *Lens) Output() viz.Output {
-	m, head := make([][]float64, len(l.Stages)), []string{"stage"}
-	var rows [][]string
-	for i, t := range l.LensResponse.Tokens {
-		head = append(head, fmt.Sprintf("%d %s", i, strings.TrimSpace(t)))
-	}
-	head = append(head, "rank of “"+strings.TrimSpace(l.Answer.Token)+"”")
-	for i, stage := range l.Stages {
-		row := []string{stage}
-		for _, p := range l.LensResponse.Top[i] {
-			m[i] = append(m[i], p.Prob)
-			row = append(row, strings.TrimSpace(p.Token))
+	cells := make([][]viz.LensCell, len(l.Stages))
+	for i, row := range l.LensResponse.Top {
+		for _, p := range row {
+			cells[i] = append(cells[i], viz.LensCell{Token: p.Token, Prob: p.Prob})
 		}
-		rows = append(rows, append(row, fmt.Sprint(l.Rank[i])))
+		cells[i][len(row)-1].Rank = l.Rank[i]
 	}
-	slices.Reverse(rows)
-	var parts [][]string
-	for _, p := range l.Parts {
-		parts = append(parts, []string{p.Name, fmt.Sprintf("%+.3f", p.Value)})
+	bars := make([]viz.Bar, len(l.Parts))
+	for i, p := range l.Parts {
+		bars[i] = viz.Bar{Name: p.Name, Value: p.Value}
 	}
+	answer := strings.TrimSpace(l.Answer.Token)
 	return viz.Join("lens",
-		viz.Heat("Logit lens: probability of the likeliest token at each stage", m, l.LensResponse.Tokens, l.Stages, viz.HeatOptions{Max: 1, BottomUp: true}),
-		viz.Table("The likeliest next token, if the model ended there", head, rows),
-		viz.Table(fmt.Sprintf("Who wrote “%s”: parts of its centred logit %.3f", strings.TrimSpace(l.Answer.Token), l.Centred), []string{"component", "part"}, parts))
+		viz.Lens("Logit lens: what the model would say if it ended there", l.LensResponse.Tokens, cells, viz.LensOptions{Target: l.Answer.Token, Layers: l.Stages}),
+		viz.Bars(fmt.Sprintf("Who wrote “%s”: the parts of its centred logit, %.3f in all", answer, l.Centred), bars, viz.BarOptions{}))
 }

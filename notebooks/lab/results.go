@@ -204,16 +204,29 @@ func (r *Replacement) Output() viz.Output {
 		viz.Generation{Name: "every MLP replaced", Tokens: r.Replaced.Tokens})
 }
 
+// DoctorCheck is one line of Doctor.
+type DoctorCheck = wire.Check
+
 // Doctor is the state of the machine.
 type Doctor struct{ wire.DoctorResponse }
 
 // Output is a table.
 func (d *Doctor) Output() viz.Output {
 	var rows [][]string
+	root, _ := findRoot()
 	for _, c := range d.Checks {
-		rows = append(rows, []string{c.Status, c.Name, c.Detail, c.Cure})
+		rows = append(rows, []string{c.Status, c.Name, inClone(c.Detail, root), inClone(c.Cure, root)})
 	}
 	return viz.Table("This machine", []string{"", "what", "found", "cure"}, rows)
+}
+
+// inClone writes paths in the clone relative to it: what is shown may be committed.
+func inClone(text, root string) string {
+	if root == "" {
+		return text
+	}
+	text = strings.ReplaceAll(text, root+string(os.PathSeparator), "")
+	return strings.ReplaceAll(text, root, "this clone")
 }
 
 // curve draws training in one place, at most once a second.

@@ -54,8 +54,12 @@ type EngineStatus struct {
 
 // Output is a table.
 func (e *EngineStatus) Output() viz.Output {
+	process := fmt.Sprint(e.State.PID)
+	if noTimes {
+		process = "runs"
+	}
 	rows := [][]string{
-		{"process", fmt.Sprint(e.State.PID), fmt.Sprintf("%d calls so far, %d running", e.State.Calls, e.State.Busy)},
+		{"process", process, fmt.Sprintf("%d calls so far, %d running", e.State.Calls, e.State.Busy)},
 		{"memory", fmt.Sprintf("%d MiB", e.MemoryMiB), fmt.Sprintf("at most %d MiB so far", e.PeakMiB)},
 	}
 	for _, b := range e.Backends {

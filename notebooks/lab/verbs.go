@@ -23,6 +23,13 @@ func (s *Session) Tokens(prompt string) *Tokens {
 	return t
 }
 
+// Decode turns token ids back into text.
+func (s *Session) Decode(ids []int32) string {
+	var t wire.TokensResponse
+	s.do("tokens", wire.TokensRequest{Setup: s.setup, Prompt: wire.Prompt{IDs: ids}}, &t, nil)
+	return t.Text
+}
+
 // Predict gives the likeliest next tokens after a prompt.
 func (s *Session) Predict(prompt string) *Predictions {
 	p := &Predictions{Prompt: prompt}

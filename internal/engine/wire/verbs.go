@@ -66,6 +66,7 @@ type TokensRequest struct {
 type TokensResponse struct {
 	IDs    []int32  `json:"ids"`
 	Tokens []string `json:"tokens"`
+	Text   string   `json:"text,omitempty"` // of the ids, without <|endoftext|> in front; from the verb tokens alone
 }
 
 // Prediction is one candidate for the next token.
