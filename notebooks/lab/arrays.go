@@ -147,3 +147,29 @@ func MaxDiff(a, b Array) float64 {
 	}
 	return worst
 }
+
+// KL is the divergence KL(p || q) of the next-token distributions of two rows of
+// logits, in nats.
+func KL(p, q []float64) float64 {
+	if len(p) != len(q) {
+		fail("KL", fmt.Errorf("lab: logits of %d and %d tokens; do they belong to one model?", len(p), len(q)))
+		return math.NaN()
+	}
+	a, b, sum := logSum(p), logSum(q), 0.0
+	for i := range p {
+		sum += math.Exp(p[i]-a) * (p[i] - a - q[i] + b)
+	}
+	return max(0, sum)
+}
+
+// logSum is log Σ exp(x), safe for large x.
+func logSum(v []float64) float64 {
+	top, sum := math.Inf(-1), 0.0
+	for _, x := range v {
+		top = max(top, x)
+	}
+	for _, x := range v {
+		sum += math.Exp(x - top)
+	}
+	return top + math.Log(sum)
+}

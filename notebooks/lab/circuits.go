@@ -159,6 +159,9 @@ func (s *Session) Weights(layer, index int) *Weights {
 	return w
 }
 
+// TokenWeight is the weight between a feature and a token.
+type TokenWeight = wire.TokenWeight
+
 // Weights are a feature's virtual weights.
 type Weights struct{ wire.WeightsResponse }
 

@@ -1,9 +1,12 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"time"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -53,8 +56,10 @@ type TrainOptions struct {
 	Steps      int
 	Lambda     float64
 	PerLayer   bool
-	Texts      []string // default: the pocket world
+	Seed       uint64
+	Texts      []string // files, relative to the clone; default: the pocket world
 	Fresh      bool     // start again instead of going on from a checkpoint
+	StopAfter  int      // press the stop button by itself at this step; 0 never
 }
 
 // Train trains a transcoder on the model's own activations and draws its curve
@@ -65,17 +70,46 @@ func (s *Session) Train(o TrainOptions) *Training {
 		o.Out = "out/lab/clt"
 	}
 	req := wire.TrainRequest{Setup: s.setup, World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
-		K: o.K, Steps: o.Steps, Lambda: o.Lambda, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh}
+		K: o.K, Steps: o.Steps, Lambda: o.Lambda, Seed: o.Seed, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh}
+	for i, text := range req.Texts {
+		req.Texts[i] = s.path(text)
+	}
 	t := &Training{Dir: o.Out}
-	c := newCurve()
-	s.do("train", req, &t.TrainResponse, func(p wire.Progress) {
-		if p.Phase == "train" {
-			t.Curve = append(t.Curve, p)
-			c.update(t.Curve)
+	c, stop := newCurve(), func() {}
+	seen := func(p wire.Progress) {
+		if p.Phase != "train" {
+			return
 		}
-	})
+		t.Curve = append(t.Curve, p)
+		c.update(t.Curve)
+		if o.StopAfter > 0 && p.Done >= o.StopAfter {
+			stop()
+		}
+	}
+	if o.StopAfter > 0 {
+		s.until(&stop, "train", req, &t.TrainResponse, seen)
+	} else {
+		s.do("train", req, &t.TrainResponse, seen)
+	}
 	c.finish(t.Curve)
 	return t
+}
+
+// until is do for a call that ends itself through stop, as if the stop button had
+// been pressed. It returns when the engine has put its work away.
+func (s *Session) until(stop *func(), verb string, req, resp any, onProgress func(wire.Progress)) {
+	button, done := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer done()
+	ctx, cancel := context.WithCancel(button)
+	defer cancel()
+	*stop = cancel
+	err := s.call(ctx, verb, req, resp, onProgress)
+	if err != nil && (button.Err() != nil || ctx.Err() == nil) {
+		fail(verb, err)
+	}
+	for s.State().Busy > 0 && button.Err() == nil {
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // path makes a path of the notebook absolute for the engine, which has a working
