@@ -82,6 +82,15 @@ func Mean(v []float64) float64 {
 	return sum / float64(len(v))
 }
 
+// Centred is a vector minus the mean of its components.
+func Centred(v []float64) []float64 {
+	out, m := make([]float64, len(v)), Mean(v)
+	for i, x := range v {
+		out[i] = x - m
+	}
+	return out
+}
+
 // Sum adds vectors of one length.
 func Sum(vectors ...[]float64) []float64 {
 	if len(vectors) == 0 {
