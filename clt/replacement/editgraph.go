@@ -139,11 +139,25 @@ func clampOutputs(c clt.Config, from, to int, outputs []*Node, enc []clt.Encoder
 	}
 }
 
+// keepStreams notes the MLP outputs and hook_resid_post by layer.
+func keepStreams(mlps, streams []*Node) gpt2.Hook {
+	return func(name gpt2.HookName, x *Node) *Node {
+		switch l, site, ok := name.Split(); {
+		case ok && site == gpt2.MLPOut:
+			mlps[l] = x
+		case ok && site == gpt2.ResidPost:
+			streams[l] = x
+		}
+		return x
+	}
+}
+
 // interveneGraph returns the [graph] function of one intervention that adds
 // vectors at the named hooks. Inputs: frozen part, tokens [1, pos], tables of
 // vectors, then by mode: edit tables (live), edit tables and errors by layer
 // (iterative), MLP outputs by layer (constrained); transcoder weights. Outputs:
-// logits, pre-activations by layer.
+// logits, pre-activations by layer, and with Streams MLP outputs and hook_resid_post
+// by layer.
 func interveneGraph(cfg gpt2.Config, c clt.Config, iv InterveneConfig, names []gpt2.HookName) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		f, rest := unpackFrozen(cfg.Layers, in)
@@ -167,7 +181,12 @@ func interveneGraph(cfg gpt2.Config, c clt.Config, iv InterveneConfig, names []g
 		default:
 			panic(fmt.Errorf("replacement: mode %q is not known", iv.Mode))
 		}
-		logits := gpt2.Forward(scope, cfg, tokens, gpt2.Chain(f.hook(iv.FreezeAttention, iv.FreezeLN), before, hook, after))
-		return append([]*Node{logits}, pres...)
+		mlps, streams := make([]*Node, cfg.Layers), make([]*Node, cfg.Layers)
+		logits := gpt2.Forward(scope, cfg, tokens, gpt2.Chain(f.hook(iv.FreezeAttention, iv.FreezeLN), before, hook, after, keepStreams(mlps, streams)))
+		out := append([]*Node{logits}, pres...)
+		if iv.Streams {
+			out = append(append(out, mlps...), streams...)
+		}
+		return out
 	}
 }

@@ -15,6 +15,8 @@ type Effect struct {
 	Config InterveneConfig
 	Logits gpt2.Array   // [pos, d_vocab] after
 	Pre    []gpt2.Array // layer -> [pos, features] after; position 0 zero
+	MLPOut []gpt2.Array // layer -> [pos, d_model] after; with Config.Streams alone
+	Stream []gpt2.Array // layer -> [pos, d_model] after, at hook_resid_post; with Config.Streams alone
 
 	local *Local
 	edits []Edit
@@ -33,7 +35,14 @@ func (e *Effect) unpack(out []*tensors.Tensor) error {
 			e.Logits = a
 			continue
 		}
-		e.Pre = append(e.Pre, clearFirst(a))
+		switch layers := e.local.CLT.Layers; {
+		case i <= layers:
+			e.Pre = append(e.Pre, clearFirst(a))
+		case i <= 2*layers:
+			e.MLPOut = append(e.MLPOut, a)
+		default:
+			e.Stream = append(e.Stream, a)
+		}
 	}
 	return nil
 }

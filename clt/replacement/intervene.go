@@ -28,6 +28,7 @@ type InterveneConfig struct {
 	From, To        int  // layers From..To-1; for constrained and iterative
 	FreezeAttention bool // patterns of the clean run
 	FreezeLN        bool // divisors of the clean run
+	Streams         bool // also keep the MLP outputs and the stream of every layer
 }
 
 // DefaultInterveneConfig is constrained patching over all layers with attention

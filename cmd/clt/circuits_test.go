@@ -121,3 +121,19 @@ func TestInterveneMore(t *testing.T) {
 		t.Error(a)
 	}
 }
+
+func TestFaithfulnessVerb(t *testing.T) {
+	file := t.TempDir() + "/f.json"
+	args := []string{"faithfulness", "-backend", "go", "-prompt", " The capital of France is", "-features", "6", "-draws", "1", "-o", file}
+	if text := must(t, args...); !strings.Contains(text, "Spearman") || !strings.Contains(text, "layers on") {
+		t.Errorf("for people: %s", text)
+	}
+	r := decode[struct {
+		Complete   bool
+		Predictors []struct{ Name string }
+		Prompts    []struct{ Ablations []struct{ KL []float64 } }
+	}](t, must(t, append(args, "-resume", "-json")...))
+	if !r.Complete || len(r.Predictors) != 3 || len(r.Prompts) != 1 || len(r.Prompts[0].Ablations) != 6 {
+		t.Errorf("%+v", r)
+	}
+}

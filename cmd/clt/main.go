@@ -54,6 +54,7 @@ func verbs() []verb {
 		{"score", "GRAPH", "how much a graph explains", scoreVerb},
 		{"intervene", "", "edit features and see what changes", interveneVerb},
 		{"whatif", "", "predict from the graph what edits will do, then compare", whatIfVerb},
+		{"faithfulness", "[FILE...]", "do graphs tell the truth about the model? over many prompts", faithfulnessVerb},
 		{"qk", "", "what an attention score is made of", qkVerb},
 		{"weights", "L/F [FILE...]", "a feature's virtual weights, which no prompt changes", weightsVerb},
 		{"features", "build|show|search|label", "what features mean: a store of examples, logits and labels", featuresVerb},

@@ -20,7 +20,7 @@ func usage() string {
 	var b strings.Builder
 	b.WriteString("clt trains cross-layer transcoders on GPT-2 and traces its circuits.\n\nusage: clt VERB [flags] [arguments]\n\n")
 	for _, v := range verbs() {
-		fmt.Fprintf(&b, "  %-10s %s\n", v.name, v.brief)
+		fmt.Fprintf(&b, "  %-12s %s\n", v.name, v.brief)
 	}
 	b.WriteString("\nclt VERB -h lists the flags of a verb. Try: clt attribute -prompt \"The capital of France is\" -o graph.safetensors\n")
 	return b.String()

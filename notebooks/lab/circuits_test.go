@@ -41,6 +41,11 @@ func cannedVerbs() server.Table {
 			return wire.WhatIfResponse{TokensResponse: tokens, Warned: warned, Edits: q.Edits, Targets: []wire.WhatIf{{Token: strings.Join(q.Track, "+"), Predicted: .5, Local: .5, Model: .25}},
 				Local: wire.Agreement{Features: 4, Cosine: 1, Sign: 1}}, nil
 		}),
+		"faithfulness": server.Handle(func(_ context.Context, q wire.FaithfulnessRequest, _ func(wire.Progress)) (wire.FaithfulnessResponse, error) {
+			return wire.FaithfulnessResponse{Warned: warned, Prompts: make([]wire.FaithfulPrompt, len(q.Prompts)), Predictors: []wire.Predictor{{Name: "influence", Spearman: .875, Pairs: 9}},
+				Feature: wire.Predictor{Name: "influence on a feature", Spearman: .625}, Ranges: []wire.RangeEffect{{Beyond: 1, Features: 5, Strongest: .25}},
+				Depths: []wire.DepthAgreement{{Kind: "encoder", Depth: 1, N: 2, Cosine: .5}, {Kind: "random", Depth: 3}}}, nil
+		}),
 		"intervene": server.Handle(func(_ context.Context, q wire.InterveneRequest, _ func(wire.Progress)) (wire.InterveneResponse, error) {
 			half, total := .5, -.75
 			r := wire.InterveneResponse{TokensResponse: tokens, Edits: q.Edits, Mode: q.Mode, Frozen: []string{q.Freeze, q.Layers}, Control: q.Control, KL: .125,
@@ -83,6 +88,11 @@ func TestCircuitVerbs(t *testing.T) {
 	has(t, s.QK("The cat", 1, 3, -1, 1), "qk", "Layer 1, head 3: “cat” at 2 looks at “The” at 1 with score 2.500, attention 0.750", "L1/F17 at 2 “cat”", "bias")
 	has(t, s.Weights(2, 9), "weights", "From features of earlier layers to L2/F9", "L0/F5", "TWERA", "cat")
 	has(t, s.WhatIf("The cat", []string{"0,1,2*0"}, " sat", " ran"), "whatif", " sat+ ran", "1 edits", "+0.2500", "worse than the mean", "100 %")
+	f := s.Faithfulness("The cat", "The dog")
+	has(t, f, "faithfulness", "means over 2 prompts", "0.875", "influence on a feature", "0.625", "25 %", "encoder", "worse than the mean")
+	if strings.Contains(f.Output().Plain, "random") {
+		t.Error("a kind of push that was not made is shown")
+	}
 	group := []attribution.ID{{Kind: attribution.Feature, Layer: 1, Pos: 2, Index: 17}, {Kind: attribution.Error, Layer: 1, Pos: 2}}
 	e := s.Intervene("The cat", Ablate(group), WithMode("live"), Freeze("ln"), Layers("0:2"), Track(" sat"), Draws(3), ReadOut("animal", group))
 	has(t, e, "effect", "1 edits, live; frozen: ln, 0:2; KL 0.125 nats", "[ sat]", "-0.750", "animal", "50 %", "1/17@2", "was not active")
