@@ -175,12 +175,10 @@ func (e *Effect) lastChange() (kl, logit float64) {
 
 // relativeChanges raises most to |Δa|/a of every active feature behind the edit.
 func (l *Local) relativeChanges(e *Effect, edited Active, most []float64) {
-	for layer := edited.Layer + 1; layer < l.CLT.Layers; layer++ {
-		after := activate(l.CLT, layer, e.Pre[layer])
-		for t, b := range l.Active {
-			if b.Layer == layer && b.Pos >= edited.Pos {
-				most[t] = max(most[t], abs(after.At(b.Pos*l.CLT.Features+b.Index)-b.Value)/abs(b.Value))
-			}
+	after := activate(l.CLT, e.Pre)
+	for t, b := range l.Active {
+		if b.Layer > edited.Layer && b.Pos >= edited.Pos {
+			most[t] = max(most[t], abs(after[b.Layer].At(b.Pos*l.CLT.Features+b.Index)-b.Value)/abs(b.Value))
 		}
 	}
 }

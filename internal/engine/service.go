@@ -72,7 +72,7 @@ func (s *Service) Verbs() server.Table {
 		"features-build": server.Handle(s.FeaturesBuild), "features": server.Handle(s.Features), "feature": server.Handle(s.Feature),
 		"label": server.Handle(s.Label), "weights": server.Handle(s.Weights), "whatif": server.Handle(s.WhatIf), "convert": server.Handle(s.Convert),
 		"faithfulness": server.Handle(s.Faithfulness),
-		"tensors": server.Handle(s.Tensors), "lens": server.Handle(s.Lens), "status": server.Handle(s.Status),
+		"tensors":      server.Handle(s.Tensors), "lens": server.Handle(s.Lens), "status": server.Handle(s.Status),
 	}
 }
 
