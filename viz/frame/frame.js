@@ -53,10 +53,10 @@ var regroup = () => {
   home = [];
   var ext = {}, sums = {}, boxes = [];
   groups.forEach((g, k) => {
-    var i = N + k, m = g.nodes, label = g.label + (g.guess ? '?' : ''), add = (a) => m.reduce((s, j) => s + a[j], 0), mean = (a) => round(add(a) / m.length);
+    var i = N + k, m = g.nodes, label = g.label.slice(0, 22) + (g.guess ? '?' : ''), add = (a) => m.reduce((s, j) => s + a[j], 0), mean = (a) => round(add(a) / m.length);
     m.forEach((j) => { home[j] = i; });
     ext[i] = m.length;
-    var wide = 13 * min(24, label.length + 3) + 24, x = mean(xs), y = mean(ys);
+    var wide = 13 * label.length + 63, x = mean(xs), y = mean(ys);
     x = max(wide / 2 + 8, min(2 * W - wide / 2 - 8, x));
     boxes.forEach((b) => { if (abs(b.y - y) < 56 && abs(b.x - x) < (b.w + wide) / 2 + 12) y = b.y - 62; });
     boxes.push({ x: x, y: y, w: wide });

@@ -1,5 +1,5 @@
 (function () {
-  // Theme button, picture download, and open details in print.
+  // Theme button, picture download, keys, and open details in print.
   var root = document.documentElement, b = document.getElementById('theme');
   function dark() {
     var set = root.getAttribute('data-theme');
@@ -16,6 +16,15 @@
     a.textContent = 'save as SVG';
     c.append(' · ', a);
   });
+  // what scrolls sideways can be reached by keyboard
+  function reach() {
+    document.querySelectorAll('figure').forEach(function (f) {
+      if (f.scrollWidth > f.clientWidth) f.tabIndex = 0;
+      else f.removeAttribute('tabindex');
+    });
+  }
+  reach();
+  addEventListener('resize', reach);
   addEventListener('beforeprint', function () {
     document.querySelectorAll('details').forEach(function (d) { d.open = true; });
   });

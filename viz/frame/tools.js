@@ -178,7 +178,7 @@ var predict = () => {
   if (!used) return size();
   html(ul, 'li', 'dim', notes[off ? 5 : 4].replace('#', off));
   T.goals.map((i, k) => [i, v[n + k]]).sort((a, b) => abs(b[1]) - abs(a[1])).slice(0, 6).forEach((p) => {
-    html(ul, 'li', off ? 'dim' : '', says[p[0]]).append(html(ul, 'b', p[1] < 0 ? 'neg' : '', ' ' + signed(p[1], num)));
+    html(ul, 'li', '', says[p[0]]).append(html(ul, 'b', p[1] < 0 ? 'neg' : '', ' ' + signed(p[1], num)));
   });
   size();
 };

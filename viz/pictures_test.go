@@ -1,0 +1,85 @@
+package viz
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	at "github.com/etredal/cross-layer-transcoder/clt/attribution"
+)
+
+// TestWritePictures writes the pages that tests/test_pictures.py opens in a
+// browser: every component, with hostile text too, graphs of several sizes.
+func TestWritePictures(t *testing.T) {
+	dir := os.Getenv("CLT_PICTURES")
+	if dir == "" {
+		t.Skip("CLT_PICTURES names no folder; tests/test_pictures.py does")
+	}
+	write := func(name string, page []byte, err error) {
+		t.Helper()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), page, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := func(name string, outs []Output) {
+		t.Helper()
+		var s []Section
+		for _, o := range outs {
+			s = append(s, Section{Title: o.Kind, Output: o})
+		}
+		p, err := Page(s, PageOptions{Title: name})
+		write(name+".html", p, err)
+	}
+	page("components", components())
+	var hostileOutputs []Output
+	for i, h := range hostile {
+		if i%3 != 1 {
+			continue // the page would have 3 MiB
+		}
+		hostileOutputs = append(hostileOutputs, componentsOf(h, wave(len(hostile), func(x float64) float64 { return x - 3 }))...)
+	}
+	page("hostile", hostileOutputs)
+	full := planted(1, 12, 1.5)
+	g := pruned(t, full, 0.8, 0.98)
+	o := richOptions(full, g)
+	p, err := GraphPage(g, PageOptions{Graph: o})
+	write("graph.html", p, err)
+	other := planted(2, 12, 1.5)
+	both, err := Compare(g, pruned(t, other, 0.8, 0.98), CompareOptions{A: "one prompt", B: "another", GraphA: GraphOptions{Full: full}, GraphB: GraphOptions{Full: other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page("compare", []Output{both})
+	bad, badOptions := hostileGraph()
+	badOptions.Features = func(layer, index int) (Feature, bool) { return featureOf(hostile[index%len(hostile)]), true }
+	p, err = GraphPage(bad, PageOptions{Title: hostile[1], Graph: badOptions})
+	write("hostile-graph.html", p, err)
+	p, err = GraphPage(wide(2012, 28), PageOptions{Title: "2000 nodes", Graph: GraphOptions{All: true, Inputs: true}})
+	write("big.html", p, err)
+}
+
+// richOptions have everything that a graph can have: groups, pins, names, cards.
+func richOptions(full, g *at.Graph) GraphOptions {
+	o := GraphOptions{Full: full, Labels: map[at.ID]string{}}
+	var group at.Group
+	for _, n := range g.Nodes {
+		if n.Kind == at.Feature && n.Label == "say Austin" {
+			group.Label = "say Austin"
+			group.Nodes = append(group.Nodes, n.ID)
+		}
+		if n.Kind == at.Feature && n.Label == "Texas cities" {
+			o.Pinned = append(o.Pinned, n.ID)
+			o.Labels[n.ID] = "cities in Texas"
+		}
+	}
+	o.Groups = []at.Group{group}
+	o.Features = func(layer, index int) (Feature, bool) {
+		f := featureOf(" Texas")
+		f.Layer, f.Index, f.Label = layer, index, ""
+		return f, true
+	}
+	return o
+}
