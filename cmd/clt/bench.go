@@ -45,6 +45,7 @@ func benchVerb(f *flag.FlagSet) func(c *call) error {
 	f.StringVar(&cfg.Text, "text", "", "`file` with English for the tokenizer suite (default: made-up English)")
 	f.BoolVar(&cfg.Scaling, "scaling", false, "train: also over features (256 to 4096) and tokens (128 to 2048)")
 	f.StringVar(&cfg.Path, "path", cfg.Path, "train: how steps are `computed`: auto, dense or sparse")
+	f.StringVar(&cfg.Compute, "compute", cfg.Compute, "train: `type` of matrix products: float32 or bfloat16")
 	f.StringVar(&cfg.Activation, "activation", "", "train: jumprelu or batchtopk (default both)")
 	asJSON := f.Bool("json", false, "one JSON object a line")
 	quantiles := f.Bool("quantiles", false, "instead of suites: the small operations of the host side, with quantiles")

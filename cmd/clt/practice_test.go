@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -230,13 +231,31 @@ func TestTrainLMOnTexts(t *testing.T) {
 func TestTrainSettings(t *testing.T) {
 	c := &call{given: map[string]bool{"lambda": true, "seed": true}}
 	file := filepath.Join(t.TempDir(), "c.json")
-	writeTestFile(t, file, `{"seed":7,"warmup":3}`)
+	writeTestFile(t, file, `{"seed":7,"warmup":3,"features":64,"k":2,"per_layer":true}`)
+	f := flag.NewFlagSet("train", flag.ContinueOnError)
+	f.Bool("per-layer", false, "")
+	features, k := f.Int("features", 512, ""), f.Int("k", 4, "")
+	c.given["k"] = true
+	settings, err := configFile(c, f, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *features != 64 || *k != 4 || !c.given["per-layer"] {
+		t.Errorf("features %d, k %d, per-layer given %v; the file has 64, the command line k", *features, *k, c.given["per-layer"])
+	}
 	req := trainDefaults()
-	if err := trainSettings(c, req, file); err != nil {
+	c.given["features"] = false
+	if err := trainSettings(c, req, settings); err != nil {
 		t.Fatal(err)
 	}
 	if string(req.Config) != `{"lambda":0,"seed":0,"warmup":3}` || req.Steps != 0 || req.LR != 0 || req.Features != 0 {
 		t.Errorf("config %s, request %+v", req.Config, req)
+	}
+	for text, want := range map[string]string{`{"bandwith":1}`: "bandwith", `{"features":"many"}`: "features", `{"seed":1,"seed":2}`: "twice"} {
+		writeTestFile(t, file, text)
+		if _, err := configFile(c, f, file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -63,11 +60,15 @@ func trainVerb(f *flag.FlagSet) func(c *call) error {
 	f.BoolVar(&req.PerLayer, "per-layer", shape.PerLayer, "each layer's features write to that layer alone")
 	f.BoolVar(&req.Skip, "skip", shape.Skip, "add a linear map from what is read to what is written")
 	f.StringVar(&req.Read, "read", string(shape.Read), "what encoders read: "+siteNames())
-	config := f.String("config", "", "JSON `file` with any other training settings; flags win")
+	config := f.String("config", "", "JSON `file` with training settings, and the flags above by their names; flags win")
 	f.StringVar(&req.Out, "o", "", "`folder` that is written")
 	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
 	asJSON := f.Bool("json", false, "the result as JSON")
 	return func(c *call) (err error) {
+		settings, err := configFile(c, f, *config)
+		if err != nil {
+			return err
+		}
 		if req.Texts, req.World, err = t.check(c); err != nil {
 			return err
 		}
@@ -80,7 +81,7 @@ func trainVerb(f *flag.FlagSet) func(c *call) error {
 		if err := checkTraining(&req); err != nil {
 			return err
 		}
-		if err := trainSettings(c, &req, *config); err != nil {
+		if err := trainSettings(c, &req, settings); err != nil {
 			return err
 		}
 		if _, err := c.open(*set, false); err != nil {
@@ -130,49 +131,4 @@ func checkTraining(req *wire.TrainRequest) error {
 		return badCall("-k %d is more than -features %d; give less", req.K, req.Features)
 	}
 	return nil
-}
-
-// trainSettings puts numbers that are given on the command line over those of the
-// file, and leaves all others to the engine. Zero means "not given" on the wire,
-// so a zero that is given goes into the settings.
-func trainSettings(c *call, req *wire.TrainRequest, file string) error {
-	settings := map[string]json.RawMessage{}
-	if file != "" {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return badCall("-config: %w; check the path", err)
-		}
-		var known clt.TrainConfig
-		if err := json.Unmarshal(data, &known); err != nil {
-			return badCall("-config %s: %w; its keys are those of clt.TrainConfig", file, err)
-		}
-		d := json.NewDecoder(bytes.NewReader(data))
-		if err := d.Decode(&settings); err != nil {
-			return badCall("-config %s: %w; give one JSON object", file, err)
-		}
-	}
-	put := func(flagName, key string, v any) {
-		if c.given[flagName] {
-			settings[key], _ = json.Marshal(v)
-		}
-	}
-	put("lambda", "lambda", req.Lambda)
-	put("c", "tanh_scale", req.C)
-	put("batch", "batch", req.Batch)
-	put("steps", "steps", req.Steps)
-	put("lr", "lr", req.LR)
-	put("seed", "seed", req.Seed)
-	req.Lambda, req.C, req.Batch, req.Steps, req.LR, req.Seed = 0, 0, 0, 0, 0, 0
-	if !c.given["features"] {
-		req.Features = 0
-	}
-	if !c.given["k"] {
-		req.K = 0
-	}
-	if len(settings) == 0 {
-		return nil
-	}
-	var err error
-	req.Config, err = json.Marshal(settings)
-	return err
 }

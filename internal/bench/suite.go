@@ -20,6 +20,7 @@ type Config struct {
 	Batch    int    // tokens of a training step; targets of an attribution sweep
 	Reps     int    // calls after the first
 	Scaling  bool   // train: also over features and tokens
+	Compute  string // train: type of the products, which is also that of the peak they are held against
 	Path     string // train: how steps are computed, see clt.TrainConfig
 	// Activation is the one that train times; "" for both.
 	Activation string
@@ -28,7 +29,7 @@ type Config struct {
 
 // DefaultConfig is GPT-2 small at three lengths.
 func DefaultConfig() Config {
-	return Config{Shape: "small", Tokens: []int{16, 64, 256}, Features: 1024, Batch: 256, Reps: 5, Path: clt.PathAuto}
+	return Config{Shape: "small", Tokens: []int{16, 64, 256}, Features: 1024, Batch: 256, Reps: 5, Path: clt.PathAuto, Compute: clt.ComputeFloat32}
 }
 
 // vocab of the pocket model, roughly; it only sets the size of the head here.
@@ -90,7 +91,7 @@ func Run(ctx context.Context, name string, b compute.Backend, backendName string
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	g, err := newGEMM(b)
+	g, err := newGEMMOf(b, name == "train" && cfg.Compute == clt.ComputeBFloat16)
 	if err != nil {
 		return err
 	}

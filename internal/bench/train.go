@@ -52,7 +52,7 @@ func trainSuite(ctx context.Context, r *runner) error {
 
 func trainRow(ctx context.Context, r *runner, cfg clt.Config, tokens int) error {
 	tc := clt.DefaultTrainConfig()
-	tc.Batch, tc.Steps, tc.ReportEvery, tc.Path = tokens, r.cfg.Reps+1, 1, r.cfg.Path
+	tc.Batch, tc.Steps, tc.ReportEvery, tc.Path, tc.Compute = tokens, r.cfg.Reps+1, 1, r.cfg.Path, r.cfg.Compute
 	tc.Warmup = min(tc.Warmup, tc.Steps)
 	tc.StatTokens = min(tc.StatTokens, tc.Batch)
 	batch := randomBatch(cfg, tc.Batch)

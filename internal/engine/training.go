@@ -81,6 +81,9 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 		return out, err
 	}
 	defer log.Close()
+	if err := s.estimate(m, cfg, tc); err != nil {
+		return out, err
+	}
 	data := clt.Stream(ctx, m, cfg.Read, windows.train, tc.Batch, tc.Seed, done, func(n, total int) {
 		tell(report, wire.Progress{Phase: "collect", Done: n, Total: total})
 	})

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/bench"
+)
+
+// timedFLOP is the work from which on the device is measured for an estimate of
+// the time; less is done before anyone has read it.
+const timedFLOP = 3e13
+
+// usefulShare is the part of a plain matrix product's speed that a step reaches.
+const usefulShare = 0.45
+
+// estimate says, before a run starts, what it will take.
+func (s *Service) estimate(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig) error {
+	e := clt.EstimateTraining(cfg, tc, modelFLOP(m.Config), m.Backend.HasSharedBuffers())
+	s.log("this run: %s", e)
+	if float64(e.Steps)*e.StepFLOP < timedFLOP {
+		return nil
+	}
+	flops, bytes, err := bench.Device(m.Backend, tc.Compute == clt.ComputeBFloat16)
+	if err != nil {
+		return err
+	}
+	s.log("this run: about %v here, at %.0f GFLOP/s for matrix products of which a step uses %.0f %%, and %.0f GB/s; a sparse path takes less",
+		e.Time(usefulShare*flops, bytes).Round(time.Second), flops/1e9, 100*usefulShare, bytes/1e9)
+	return nil
+}
+
+// modelFLOP counts the blocks of a forward pass for one token: four matrices of
+// attention, two of the MLP, and attention over half a window of 128.
+func modelFLOP(c gpt2.Config) float64 {
+	d, mlp := float64(c.DModel), float64(c.DMLP)
+	return float64(c.Layers) * (2*d*(4*d+2*mlp) + 4*64*d)
+}
