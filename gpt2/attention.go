@@ -1,6 +1,7 @@
 package gpt2
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
@@ -15,22 +16,59 @@ const masked = -1e9
 // hook_attn_out, before it is added to the residual stream.
 func (p *pass) attention(l int, x, positions *Node) *Node {
 	at := func(s Site) func(*Node) *Node { return func(n *Node) *Node { return p.hook(s.At(l), n) } }
-	in := at(AttnIn)(layerNorm(x, p.cfg.LayerNormEps, p.layerWeight(l, "ln_1.weight"), p.layerWeight(l, "ln_1.bias"),
-		at(Ln1Scale), at(Ln1Normalized)))
+	in := at(AttnIn)(p.layerNorm(x, fmt.Sprintf("h.%d.ln_1", l), Ln1Scale.At(l), Ln1Normalized.At(l)))
 	batch, pos, d := x.Shape().Dimensions[0], x.Shape().Dimensions[1], p.cfg.DModel
-	qkv := linear(in, p.layerWeight(l, "attn.c_attn.weight"), p.layerWeight(l, "attn.c_attn.bias"))
-	part := func(i int) *Node { // [batch, pos, head, d_head]
-		s := Slice(qkv, AxisRange(), AxisRange(), AxisRange(i*d, (i+1)*d))
-		return Reshape(s, batch, pos, p.cfg.Heads, p.cfg.DHead())
+	parts := split3(in, p.layerWeight(l, "attn.c_attn.weight"), p.layerWeight(l, "attn.c_attn.bias"))
+	for i := range parts { // [batch, pos, head, d_head]
+		parts[i] = Reshape(parts[i], batch, pos, p.cfg.Heads, p.cfg.DHead())
 	}
-	q, k, v := at(AttnQ)(part(0)), at(AttnK)(part(1)), at(AttnV)(part(2))
+	q, k, v := at(AttnQ)(parts[0]), at(AttnK)(parts[1]), at(AttnV)(parts[2])
 
-	scores := MulScalar(Einsum("bqhd,bkhd->bhqk", q, k), 1/math.Sqrt(float64(p.cfg.DHead())))
-	scores = at(AttnScores)(causal(scores, positions))
-	pattern := at(AttnPattern)(Softmax(scores, -1)) // [batch, head, query, key]
-	z := at(AttnZ)(Einsum("bhqk,bkhd->bqhd", pattern, v))
+	scores := p.scores(q, k, positions)
+	taken := at(AttnScores)(scores)
+	free := p.free(AttnScores.At(l), scores, taken)
+	pattern := Softmax(taken, -1) // [batch, head, query, key]
+	taken = at(AttnPattern)(pattern)
+	free = free && p.free(AttnPattern.At(l), pattern, taken)
+	z := mix(taken, v)
+	if free && p.inSteps(pos) {
+		z = p.attentionInSteps(q, k, v, positions)
+	}
+	z = at(AttnZ)(z)
 	out := linear(Reshape(z, batch, pos, d), p.layerWeight(l, "attn.c_proj.weight"), p.layerWeight(l, "attn.c_proj.bias"))
 	return at(AttnOut)(out)
+}
+
+// scores are q·k/sqrt(d_head) [batch, head, query, key], masked.
+func (p *pass) scores(q, k, positions *Node) *Node {
+	return causal(MulScalar(Einsum("bqhd,bkhd->bhqk", q, k), 1/math.Sqrt(float64(p.cfg.DHead()))), positions)
+}
+
+// mix is each head's mean of values under its pattern: [batch, query, head, d_head].
+func mix(pattern, v *Node) *Node { return Einsum("bhqk,bkhd->bqhd", pattern, v) }
+
+// attentionStep is how many queries attentionInSteps takes at once.
+const attentionStep = 128
+
+// inSteps says whether steps pay: on the Go backend, where masked scores cost as
+// much as others, and for a pass that is long and starts at position 0.
+func (p *pass) inSteps(pos int) bool {
+	return p.fromStart && pos >= 2*attentionStep && !compilesShapes(p.g.Backend())
+}
+
+// attentionInSteps is the mix of the pattern for passes from position 0 on: a step
+// of queries reads the keys up to its own end, and those that all of its queries
+// would mask are left out, which is almost half of the work.
+func (p *pass) attentionInSteps(q, k, v, positions *Node) *Node {
+	pos := q.Shape().Dimensions[1]
+	var parts []*Node
+	for from := 0; from < pos; from += attentionStep {
+		to := min(from+attentionStep, pos)
+		keys := func(n *Node) *Node { return Slice(n, AxisRange(), AxisRange(0, to)) }
+		scores := p.scores(Slice(q, AxisRange(), AxisRange(from, to)), keys(k), Slice(positions, AxisRange(from, to)))
+		parts = append(parts, mix(Softmax(scores, -1), keys(v)))
+	}
+	return Concatenate(parts, 1)
 }
 
 // causal hides from each query the keys after its position.

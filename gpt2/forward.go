@@ -13,7 +13,13 @@ import (
 // nothing. Weights are read from the scope; their type decides that of the
 // computation. Token ids must have been checked: Gather clamps bad ones.
 func Forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook) (logits *Node) {
-	return ForwardAt(scope, cfg, tokens, positionsOf(tokens), hook)
+	return forward(scope, cfg, tokens, hook, unknown(hook))
+}
+
+// forward is Forward for a program that knows what it reads.
+func forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook, read func(HookName) bool) (logits *Node) {
+	x, pass := forwardBlocks(scope, cfg, tokens, positionsOf(tokens), hook, reading{read, true})
+	return pass.unembed(pass.finalNorm(x))
 }
 
 // ForwardAt is Forward for tokens that stand at the given absolute positions
@@ -21,15 +27,29 @@ func Forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook) (logits *N
 // hook at attn.hook_k and attn.hook_v may return longer keys and values [batch,
 // key, head, d_head], and that is the whole KV cache.
 func ForwardAt(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook) (logits *Node) {
-	x, pass := forwardBlocks(scope, cfg, tokens, positions, hook)
+	x, pass := forwardBlocks(scope, cfg, tokens, positions, hook, reading{unknown(hook), false})
 	return pass.unembed(pass.finalNorm(x))
 }
 
+// reading is what a pass may rely on to save work.
+type reading struct {
+	// read names the activations that are results of the program, so that they are
+	// computed in any case. What is neither read nor changed by the hook may be
+	// skipped by a fused operation.
+	read      func(HookName) bool
+	fromStart bool // tokens stand at positions 0, 1, …
+}
+
+// unknown is what must be taken as read when only the hook is known.
+func unknown(hook Hook) func(HookName) bool {
+	return func(HookName) bool { return hook != nil }
+}
+
 // forwardBlocks is the pass up to the last block's hook_resid_post.
-func forwardBlocks(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook) (x *Node, p *pass) {
+func forwardBlocks(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook, r reading) (x *Node, p *pass) {
 	tokens.AssertRank(2)
 	positions.AssertDims(tokens.Shape().Dimensions[1])
-	p = &pass{scope: scope, cfg: cfg, g: tokens.Graph(), hook: hook}
+	p = &pass{scope: scope, cfg: cfg, g: tokens.Graph(), hook: hook, reading: r}
 	if hook == nil {
 		p.hook = func(_ HookName, x *Node) *Node { return x }
 	}
@@ -46,7 +66,12 @@ type pass struct {
 	cfg   Config
 	g     *Graph
 	hook  Hook
+	reading
 }
+
+// free says whether an activation is neither read nor changed: given is what the
+// hook saw, taken what it returned.
+func (p *pass) free(name HookName, given, taken *Node) bool { return given == taken && !p.read(name) }
 
 // weight returns a checkpoint tensor as a node.
 func (p *pass) weight(name string) *Node {
@@ -89,9 +114,7 @@ func (p *pass) block(l int, x, positions *Node) *Node {
 
 // finalNorm is ln_f: [batch, pos, d_model].
 func (p *pass) finalNorm(x *Node) *Node {
-	y := layerNorm(x, p.cfg.LayerNormEps, p.weight("ln_f.weight"), p.weight("ln_f.bias"),
-		func(n *Node) *Node { return p.hook(HookLnFinalScale, n) },
-		func(n *Node) *Node { return p.hook(HookLnFinalNormalize, n) })
+	y := p.layerNorm(x, "ln_f", HookLnFinalScale, HookLnFinalNormalize)
 	return p.hook(HookUnembedPre, y)
 }
 
@@ -102,15 +125,4 @@ func (p *pass) unembed(x *Node) *Node {
 		head = "wte.weight"
 	}
 	return Einsum("btd,vd->btv", x, p.weight(head))
-}
-
-// linear is x·w + b on the last axis: [..., in] -> [..., out].
-func linear(x, w, b *Node) *Node {
-	dims := x.Shape().Dimensions
-	in, out := w.Shape().Dimensions[0], w.Shape().Dimensions[1]
-	b.AssertDims(out)
-	flat := Reshape(x, -1, in)
-	y := Dot(flat, w).Product()
-	y = Add(y, InsertAxes(b, 0))
-	return Reshape(y, append(append([]int{}, dims[:len(dims)-1]...), out)...)
 }

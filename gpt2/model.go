@@ -251,7 +251,9 @@ func (m *Model) TokenTexts(ids []int32) []string {
 }
 
 // CompilesShapes says whether each new shape costs a real compilation, as on XLA.
-func (m *Model) CompilesShapes() bool { return m.Backend.Name() == "xla" }
+func (m *Model) CompilesShapes() bool { return compilesShapes(m.Backend) }
+
+func compilesShapes(b compute.Backend) bool { return b.Name() == "xla" }
 
 // Bucket is the length to which a prompt is padded on the right before it runs:
 // itself on the Go backend, the next power of two (at most the context) where

@@ -2,6 +2,7 @@ package gpt2
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -44,7 +45,8 @@ func hooksGraph(cfg Config, p Program, names []HookName) func(*model.Scope, []*N
 func cacheGraph(cfg Config, p Program, names []HookName) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		seen := map[HookName]*Node{}
-		logits := Forward(scope, cfg, in[0], Chain(p.hook(positionsOf(in[0]), in[1:]), Record(seen)))
+		read := func(n HookName) bool { return slices.Contains(names, n) }
+		logits := forward(scope, cfg, in[0], Chain(p.hook(positionsOf(in[0]), in[1:]), Record(seen)), read)
 		out := []*Node{logits}
 		for _, n := range names {
 			x, ok := seen[n]
@@ -80,7 +82,9 @@ func stepGraph(cfg Config, p Program) func(*model.Scope, []*Node) []*Node {
 			updated[i] = writeKeys(old, x, positions)
 			return updated[i]
 		}
-		x, pass := forwardBlocks(scope, cfg, tokens, positions, Chain(p.hook(positions, in[4:]), keep))
+		none := func(HookName) bool { return false }
+		x, pass := forwardBlocks(scope, cfg, tokens, positions, Chain(p.hook(positions, in[4:]), keep),
+			reading{none, tokens.Shape().Dimensions[1] > 1})
 		x = Gather(Reshape(x, -1, cfg.DModel), InsertAxes(last, -1)) // [1, d_model]
 		logits := pass.unembed(pass.finalNorm(InsertAxes(x, 0)))
 		return []*Node{Reshape(logits, cfg.DVocab), Concatenate(updated, 0)}
