@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb tutorials/*.ipynb)
 PYTHON := .venv/bin/python
 export GOEXPERIMENT ?= simd
 
-.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench bench-peers setup-cuda clean clean-kernels
+.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench bench-peers gpu-check setup-cuda clean clean-kernels
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -52,6 +52,9 @@ bench: build ## time everything
 
 bench-peers: ## time clt beside transformers, transformer-lens, tiktoken, tokenizers, PyTorch (installs them into out, 2 GB; PEERS_FLAGS, TEXT)
 	@scripts/bench-peers.sh $(PEERS_FLAGS)
+
+gpu-check: build ## forward, training and attribution on the accelerator against its roofline, into out/gpu-check.json (GPU_CHECK_FLAGS)
+	@scripts/gpu-check.sh $(GPU_CHECK_FLAGS)
 
 setup-cuda: ## the CUDA plugin and its libraries (several GB)
 	@scripts/setup.sh lab cuda
