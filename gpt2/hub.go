@@ -19,6 +19,9 @@ type FetchConfig struct {
 	Endpoint string        // URL of the hub; "" for the usual one
 	Token    string        // for models that are not public
 	Offline  bool          // ask nobody: check what is there
+	Dataset  bool          // the texts of a dataset instead of a model
+	Pattern  string        // of a dataset: the files whose name is like this, such as data/train-*.parquet
+	MaxBytes int64         // refuse to download more in all; 0 for no limit
 	Retries  int           // tries after a break, counted anew when something came
 	Wait     time.Duration // before the first of them; doubled each time
 	Stall    time.Duration // a transfer is a break when nothing came for so long
@@ -84,6 +87,10 @@ func (c FetchConfig) Validate() error {
 	switch {
 	case !hubName(c.Name):
 		return fmt.Errorf("gpt2: fetch: %q is not the name of a model; give one as in gpt2 or owner/name", c.Name)
+	case c.Pattern != "" && !c.Dataset:
+		return fmt.Errorf("gpt2: fetch %s: a pattern %q for a model; it is for datasets", c.Name, c.Pattern)
+	case c.Pattern != "" && !goodPattern(c.Pattern):
+		return fmt.Errorf("gpt2: fetch %s: the pattern %q cannot be read; write it as in data/*.parquet", c.Name, c.Pattern)
 	case c.Dir == "":
 		return fmt.Errorf("gpt2: fetch %s: no folder; name one", c.Name)
 	case !hubRevision(c.Revision):
@@ -170,8 +177,10 @@ func (f *fetcher) reuse(m *manifest, why string) (Fetched, error) {
 	switch {
 	case m == nil:
 		return Fetched{}, fmt.Errorf("%s has no earlier download; fetch it once with the hub within reach", f.cfg.Dir)
-	case m.Name != f.cfg.Name || m.Revision != f.cfg.Revision:
+	case m.Name != f.cfg.Name || m.Revision != f.cfg.Revision || m.Dataset != f.cfg.Dataset:
 		return Fetched{}, fmt.Errorf("%s holds %s at %s; choose another folder", f.cfg.Dir, m.Name, m.Revision)
+	case m.Pattern != f.cfg.Pattern:
+		return Fetched{}, fmt.Errorf("%s holds the files like %q of %s, not those like %q; fetch these with the hub within reach", f.cfg.Dir, m.Pattern, m.Name, f.cfg.Pattern)
 	}
 	for _, file := range m.Files {
 		if err := f.checkOld(file); err != nil {
@@ -198,7 +207,7 @@ func (f *fetcher) checkOld(file FetchedFile) error {
 func (f *fetcher) download(ctx context.Context, list *hubList, old *manifest) (Fetched, error) {
 	f.now.Files = len(list.files)
 	m := &manifest{Format: manifestFormat, Name: f.cfg.Name, Revision: f.cfg.Revision, Commit: list.commit,
-		Files: make([]FetchedFile, len(list.files))}
+		Dataset: f.cfg.Dataset, Pattern: f.cfg.Pattern, Files: make([]FetchedFile, len(list.files))}
 	var missing []int
 	for i, file := range list.files {
 		done, here, err := f.have(file, old)

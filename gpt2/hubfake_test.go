@@ -38,7 +38,7 @@ type fakeHub struct {
 
 // large files are those that the hub keeps apart and has a SHA-256 of.
 func large(name string) bool {
-	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".bin")
+	return strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".bin") || strings.HasSuffix(name, ".parquet")
 }
 
 func newFakeHub(t *testing.T) *fakeHub {
@@ -71,7 +71,7 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	nth := h.count[r.URL.Path]
 	listing, content := h.listing, h.content
 	h.mu.Unlock()
-	switch path := r.URL.Path; {
+	switch path := strings.Replace(strings.Replace(r.URL.Path, "/api/datasets/", "/api/models/", 1), "/datasets/"+h.name, "/"+h.name, 1); {
 	case strings.HasPrefix(path, "/api/models/"+h.name+"/revision/"):
 		if listing == nil || !listing(w, r) {
 			h.list(w)

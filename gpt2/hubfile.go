@@ -123,6 +123,8 @@ type manifest struct {
 	Name     string        `json:"name"`
 	Revision string        `json:"revision"`
 	Commit   string        `json:"commit"`
+	Dataset  bool          `json:"dataset,omitempty"`
+	Pattern  string        `json:"pattern,omitempty"`
 	Files    []FetchedFile `json:"files"`
 }
 

@@ -52,7 +52,7 @@ func (f *fetcher) list(ctx context.Context) (*hubList, error) {
 	for try := 0; ; try++ {
 		repo, err := f.ask(ctx)
 		if err == nil {
-			return wantedFiles(repo)
+			return wantedFiles(repo, f.cfg)
 		}
 		var silent silentHub
 		if !errors.As(err, &silent) || try >= min(f.cfg.Retries, 2) {
@@ -77,6 +77,9 @@ func (f *fetcher) ask(ctx context.Context) (*hub.Repo, error) {
 	}
 	repo := hub.New(f.cfg.Name).WithCacheDir(cache).WithRevision(f.cfg.Revision).WithAuth(f.cfg.Token).WithProgressBar(false)
 	repo.Verbosity = 0
+	if f.cfg.Dataset {
+		repo.WithType(hub.RepoTypeDataset)
+	}
 	if f.cfg.Endpoint != "" {
 		repo.WithEndpoint(strings.TrimRight(f.cfg.Endpoint, "/"))
 	}
@@ -112,7 +115,7 @@ func (f *fetcher) ask(ctx context.Context) (*hub.Repo, error) {
 }
 
 // wantedFiles checks what the hub lists and keeps what this project reads.
-func wantedFiles(repo *hub.Repo) (*hubList, error) {
+func wantedFiles(repo *hub.Repo, cfg FetchConfig) (*hubList, error) {
 	info := repo.Info()
 	if info == nil || len(info.Siblings) == 0 {
 		return nil, errors.New("the hub lists no files; check the name")
@@ -139,7 +142,7 @@ func wantedFiles(repo *hub.Repo) (*hubList, error) {
 		if !safeName(s.Name) {
 			return nil, fmt.Errorf("the hub lists a file %q, which would not stay in the folder; nothing was downloaded, check the endpoint", s.Name)
 		}
-		if !wanted(s.Name) {
+		if !cfg.Dataset && !wanted(s.Name) {
 			others = append(others, s.Name)
 			continue
 		}
@@ -155,21 +158,27 @@ func wantedFiles(repo *hub.Repo) (*hubList, error) {
 		}
 		l.files = append(l.files, file)
 	}
-	l.files = topLevelModel(l.files)
-	return l, l.check(others)
+	if cfg.Dataset {
+		if l.files, err = datasetFiles(l.files, cfg.Pattern); err != nil {
+			return nil, err
+		}
+		err = l.distinct()
+	} else {
+		l.files = topLevelModel(l.files)
+		err = l.check(others)
+	}
+	if err == nil {
+		err = cfg.fits(l.files)
+	}
+	return l, err
 }
 
 // check refuses lists that cannot be used, before anything large is downloaded.
 func (l *hubList) check(others []string) error {
-	seen := map[string]bool{}
-	weights := false
-	for _, f := range l.files {
-		if seen[strings.ToLower(f.name)] {
-			return fmt.Errorf("the hub lists %s twice; check the endpoint", f.name)
-		}
-		seen[strings.ToLower(f.name)] = true
-		weights = weights || path.Ext(f.name) == ".safetensors"
+	if err := l.distinct(); err != nil {
+		return err
 	}
+	weights := slices.ContainsFunc(l.files, func(f hubFile) bool { return path.Ext(f.name) == ".safetensors" })
 	if !weights {
 		for _, name := range others {
 			switch path.Ext(name) {
@@ -180,6 +189,23 @@ func (l *hubList) check(others []string) error {
 		return errors.New("the hub has no safetensors under this name; is it a model?")
 	}
 	return nil
+}
+
+// distinct refuses a list with one file twice.
+func (l *hubList) distinct() error {
+	seen := map[string]bool{}
+	for _, f := range l.files {
+		if seen[strings.ToLower(f.name)] {
+			return fmt.Errorf("the hub lists %s twice; check the endpoint", f.name)
+		}
+		seen[strings.ToLower(f.name)] = true
+	}
+	return nil
+}
+
+func goodPattern(s string) bool {
+	_, err := path.Match(s, "x")
+	return err == nil
 }
 
 // topLevelModel leaves out folders when the top level is a model by itself: they hold the same in other formats.

@@ -201,7 +201,7 @@ type textFlags struct {
 
 func addTexts(f *flag.FlagSet) *textFlags {
 	t := &textFlags{}
-	f.Var(&t.files, "texts", "`file` with texts: txt, jsonl, gz; further files may follow, or the flag again")
+	f.Var(&t.files, "texts", "`source` of texts: a file (txt, jsonl, parquet; gz, zst), a folder, a pattern, or hub:DATASET[@REVISION][:PATTERN]; #FIELD at its end names a field or column other than text; further ones may follow, or the flag again")
 	f.BoolVar(&t.world, "world", false, "use the sentences of the pocket world")
 	return t
 }
@@ -216,7 +216,17 @@ func (t *textFlags) check(c *call) ([]string, bool, error) {
 	case len(files) == 0 && !t.world:
 		return nil, false, badCall("nothing to read; give -texts FILE or -world")
 	}
-	return files, t.world, checkFiles(files)
+	return files, t.world, checkSources(files)
+}
+
+// checkSources refuses texts that are not there.
+func checkSources(sources []string) error {
+	for _, s := range sources {
+		if err := engine.CheckSource(s); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 // checkFiles refuses files that are not there.

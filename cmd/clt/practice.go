@@ -86,7 +86,7 @@ func (p *practice) check(f *flag.FlagSet, t *textFlags) error {
 	if t.world && len(files) > 0 {
 		return badCall("-texts and -world are both given; give one")
 	}
-	if err := checkFiles(files); err != nil {
+	if err := checkSources(files); err != nil {
 		return err
 	}
 	if err := p.c.positive(f, "num-samples", "percent-samples", "features", "k", "steps", "epochs", "batch", "lr", "seed", "top"); err != nil {

@@ -74,23 +74,23 @@ func TestPracticeSamples(t *testing.T) {
 		percent float64
 		want    int
 	}{{0, 100, 5}, {2, 100, 2}, {9, 100, 5}, {0, 40, 2}, {0, 1, 1}} {
-		got, err := samplePicker{files: []string{txt, lines}, num: c.num, percent: c.percent, seed: 1}.pick()
+		got, err := samplePicker{files: []string{txt, lines}, num: c.num, percent: c.percent, seed: 1}.pick(t.Context(), nil)
 		if err != nil || len(got) != c.want {
 			t.Errorf("%d or %g %%: %d samples, %v; want %d", c.num, c.percent, len(got), err, c.want)
 		}
 	}
-	all, _ := samplePicker{files: []string{txt, lines}, percent: 100}.pick()
+	all, _ := samplePicker{files: []string{txt, lines}, percent: 100}.pick(t.Context(), nil)
 	if strings.Join(all, "|") != "one\nstill one|two|\nthree\n|four|five" {
 		t.Errorf("%q", all)
 	}
-	if _, err := (samplePicker{files: []string{lines}, percent: 100}).pick(); err != nil {
+	if _, err := (samplePicker{files: []string{lines}, percent: 100}).pick(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 	writeTestFile(t, lines, "{\"text\":\"four\"}\nfive\n")
-	if _, err := (samplePicker{files: []string{lines}, percent: 100}).pick(); err == nil || !strings.Contains(err.Error(), "line 2") {
+	if _, err := (samplePicker{files: []string{lines}, percent: 100}).pick(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("a bad line: %v", err)
 	}
-	world, _ := samplePicker{num: 3, percent: 100, seed: 4}.pick()
+	world, _ := samplePicker{num: 3, percent: 100, seed: 4}.pick(t.Context(), nil)
 	if len(world) != 3 || world[0] == world[1] {
 		t.Errorf("world: %q", world)
 	}

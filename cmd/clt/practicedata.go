@@ -3,22 +3,21 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
+	"github.com/etredal/cross-layer-transcoder/internal/corpus"
+	"github.com/etredal/cross-layer-transcoder/internal/engine"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
@@ -34,17 +33,17 @@ type samplePicker struct {
 const worldSamples = 2000
 
 // pick returns the texts, nil if the whole world is meant: it has no end.
-func (s samplePicker) pick() ([]string, error) {
+func (s samplePicker) pick(ctx context.Context, report func(wire.Progress)) ([]string, error) {
 	if len(s.files) == 0 {
 		return s.fromWorld(), nil
 	}
-	var all []string
-	for _, name := range s.files {
-		list, err := readSampleFile(name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, list...)
+	c, err := engine.OpenCorpus(ctx, s.files, report)
+	if err != nil {
+		return nil, err
+	}
+	all, err := readSampleFiles(ctx, c)
+	if err != nil {
+		return nil, err
 	}
 	if len(all) == 0 {
 		return nil, badCall("the texts are empty; give files with text in them")
@@ -83,44 +82,23 @@ func (s samplePicker) fromWorld() []string {
 	return texts
 }
 
-// readSampleFile cuts a file into samples: JSON lines with a "text" field, or the
-// paragraphs of plain text; both may be gzipped.
-func readSampleFile(path string) ([]string, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	name, base := strings.ToLower(path), filepath.Base(path)
-	if strings.HasSuffix(name, ".gz") {
-		name = strings.TrimSuffix(name, ".gz")
-		z, err := gzip.NewReader(bytes.NewReader(data))
-		if err == nil {
-			data, err = io.ReadAll(z)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: gzip: %w; the file may be cut short, or wrongly named", base, err)
-		}
-	}
-	if strings.HasSuffix(name, ".jsonl") {
-		return jsonSamples(base, data)
-	}
-	if !utf8.Valid(data) {
-		return nil, fmt.Errorf("%s is not UTF-8; convert it", base)
-	}
-	return paragraphs(string(data)), nil
-}
-
-func jsonSamples(base string, data []byte) ([]string, error) {
+// readSampleFiles cuts texts into samples: a line, a row, or the paragraphs of plain
+// text.
+func readSampleFiles(ctx context.Context, c *corpus.Corpus) ([]string, error) {
 	var out []string
-	for i, line := range bytes.Split(data, []byte{'\n'}) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
+	for _, f := range c.Files {
+		whole := ""
+		for t, err := range (&corpus.Corpus{Files: []corpus.File{f}}).Texts(ctx) {
+			switch {
+			case err != nil:
+				return nil, err
+			case !f.Plain():
+				out = append(out, t.Text)
+			default:
+				whole += t.Text
+			}
 		}
-		var row struct{ Text *string }
-		if err := json.Unmarshal(line, &row); err != nil || row.Text == nil {
-			return nil, fmt.Errorf(`%s line %d is no JSON object with a "text" field; fix or remove the line`, base, i+1)
-		}
-		out = append(out, *row.Text)
+		out = append(out, paragraphs(whole)...)
 	}
 	return out, nil
 }
@@ -138,7 +116,7 @@ func paragraphs(text string) []string {
 
 // readSamples chooses the texts and keeps them beside the results.
 func (p *practice) readSamples() error {
-	texts, err := p.samples.pick()
+	texts, err := p.samples.pick(p.c.ctx, p.c.progress())
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,9 @@ type File struct {
 // Name is the last part of the path, for messages.
 func (f File) Name() string { return filepath.Base(f.Path) }
 
+// Plain says that the file is one text as it stands.
+func (f File) Plain() bool { return f.format() == "text" }
+
 // format is what the name of a file says of its content, without what packs it.
 func (f File) format() string {
 	name := strings.ToLower(f.Path)

@@ -25,7 +25,7 @@ func (s *Service) Calibrate(ctx context.Context, req wire.CalibrateRequest, repo
 	if err != nil {
 		return out, err
 	}
-	windows, err := openText(r.LM, req.World, req.Texts, 1)
+	windows, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
 	if err != nil {
 		return out, err
 	}

@@ -1,114 +1,19 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
-	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
-
-// readTexts reads text files, JSON lines with a "text" field, and both gzipped.
-func readTexts(paths []string) ([]string, error) {
-	var texts []string
-	for _, p := range paths {
-		list, err := readText(p)
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, list...)
-	}
-	total := 0
-	for _, t := range texts {
-		total += len(t)
-	}
-	if total == 0 {
-		return nil, fmt.Errorf("engine: the texts are empty; give files with text in them")
-	}
-	return texts, nil
-}
-
-func readText(path string) ([]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("engine: texts: %w", err)
-	}
-	defer f.Close()
-	var r io.Reader = bufio.NewReader(f)
-	name := strings.ToLower(path)
-	if strings.HasSuffix(name, ".gz") {
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, fmt.Errorf("engine: %s is not gzip: %w; unpack it or fix its name", filepath.Base(path), err)
-		}
-		r, name = z, strings.TrimSuffix(name, ".gz")
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("engine: %s: %w; the file may be cut short", filepath.Base(path), err)
-	}
-	switch {
-	case strings.HasSuffix(name, ".jsonl"):
-		return jsonLines(path, data)
-	case strings.HasSuffix(name, ".parquet"):
-		return nil, fmt.Errorf("engine: %s: parquet is not read yet; convert it to JSON lines with a \"text\" field", filepath.Base(path))
-	case !utf8.Valid(data):
-		line := 1 + bytes.Count(data[:firstInvalid(data)], []byte{'\n'})
-		return nil, fmt.Errorf("engine: %s is not UTF-8 at line %d; convert it", filepath.Base(path), line)
-	}
-	return []string{string(data)}, nil
-}
-
-func firstInvalid(data []byte) int {
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n <= 1 {
-			return i
-		}
-		i += n
-	}
-	return len(data)
-}
-
-func jsonLines(path string, data []byte) ([]string, error) {
-	var texts []string
-	for i, line := range bytes.Split(data, []byte{'\n'}) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		var row struct {
-			Text *string `json:"text"`
-		}
-		if err := json.Unmarshal(line, &row); err != nil || row.Text == nil {
-			return nil, fmt.Errorf("engine: %s line %d is no JSON object with a \"text\" field; fix or remove the line", filepath.Base(path), i+1)
-		}
-		texts = append(texts, *row.Text)
-	}
-	return texts, nil
-}
-
-// tokenizeAll joins the texts with <|endoftext|> between them.
-func tokenizeAll(t *tokenizer.Tokenizer, texts []string) []int32 {
-	var ids []int32
-	for i, text := range t.EncodeBatch(texts, false) {
-		if i > 0 && t.EOT() >= 0 {
-			ids = append(ids, t.EOT())
-		}
-		ids = append(ids, text...)
-	}
-	return ids
-}
 
 // splitTokens holds the last twentieth out. Language model and transcoder cut at the
 // same place, so that no training has seen what the other is judged by.
@@ -121,6 +26,8 @@ func splitTokens(ids []int32) (train, held []int32) {
 type textWindows struct {
 	name        string
 	train, held gpt2.TokenSource
+	window      int    // tokens of one
+	digest      string // of the texts
 }
 
 const (
@@ -129,37 +36,36 @@ const (
 	heldOutSeed    = 0x48454c44 // of world text that no training sees
 )
 
-// openText opens the data of a transcoder: the world, or texts of which the
-// last twentieth is held out.
-func openText(m *gpt2.Model, useWorld bool, paths []string, seed uint64) (textWindows, error) {
-	if useWorld == (len(paths) > 0) {
+// openText opens the data of a transcoder: the world, or texts (see openCorpus) of
+// which the last twentieth is held out.
+func openText(ctx context.Context, m *gpt2.Model, useWorld bool, sources []string, seed uint64, report func(wire.Progress)) (textWindows, error) {
+	if useWorld == (len(sources) > 0) {
 		return textWindows{}, fmt.Errorf("engine: give either the world or texts as data")
 	}
 	if m.Tokenizer == nil {
 		_, err := m.Encode("x", false)
 		return textWindows{}, err
 	}
-	window := min(m.Config.Context, longestWindow)
+	out := textWindows{name: "the pocket world", window: min(m.Config.Context, longestWindow), digest: "world"}
 	if useWorld {
 		w := world.New(pocket.WorldSeed)
-		return textWindows{"the pocket world", pocket.Windows(w, m.Tokenizer, windowsPerStep, window, seed+1),
-			pocket.Windows(w, m.Tokenizer, windowsPerStep, window, heldOutSeed)}, nil
+		out.train = pocket.Windows(w, m.Tokenizer, windowsPerStep, out.window, seed+1)
+		out.held = pocket.Windows(w, m.Tokenizer, windowsPerStep, out.window, heldOutSeed)
+		return out, nil
 	}
-	texts, err := readTexts(paths)
+	t, err := packTexts(ctx, m.Tokenizer, sources, report)
 	if err != nil {
-		return textWindows{}, err
+		return out, err
 	}
-	ids := tokenizeAll(m.Tokenizer, texts)
-	most, rest := splitTokens(ids)
-	train, err := gpt2.Windows(most, m.Config.BOS, windowsPerStep, window, seed)
-	if err != nil {
-		return textWindows{}, err
+	out.name, out.digest = packedName(t), t.SHA256
+	most, rest := splitTokens(t.IDs)
+	if out.train, err = gpt2.Windows(most, m.Config.BOS, windowsPerStep, out.window, seed); err != nil {
+		return out, err
 	}
-	held, err := gpt2.Windows(rest, m.Config.BOS, windowsPerStep, window, seed)
-	if err != nil {
-		held = train // too little text to hold some out
+	if out.held, err = gpt2.Windows(rest, m.Config.BOS, windowsPerStep, out.window, seed); err != nil {
+		out.held = out.train // too little text to hold some out
 	}
-	return textWindows{fmt.Sprintf("%d texts, %d tokens", len(texts), len(ids)), train, held}, nil
+	return out, nil
 }
 
 // metricsLog appends training progress to metrics.jsonl. A nil log writes nothing.

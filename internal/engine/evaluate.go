@@ -30,7 +30,7 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	if err != nil {
 		return out, err
 	}
-	windows, err := openText(r.LM, req.World, req.Texts, 1)
+	windows, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
 	if err != nil {
 		return out, err
 	}

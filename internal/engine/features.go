@@ -62,12 +62,12 @@ func (s *Service) buildFeatures(ctx context.Context, req wire.FeaturesBuildReque
 	if err := refuseFolder(dir); err != nil {
 		return out, err
 	}
-	source, name, err := featureSource(r, req.World, req.Texts, &cfg)
+	source, corpus, err := featureSource(ctx, r, req.World, req.Texts, &cfg, report)
 	if err != nil {
 		return out, err
 	}
 	origin := features.Origin{Model: features.Artifact{Name: r.LM.Name, SHA256: r.LM.SHA256}, CLT: features.Artifact(r.ID),
-		Tokenizer: features.TokenizerHash(r.LM.Tokenizer), Corpus: features.Artifact{Name: name}}
+		Tokenizer: features.TokenizerHash(r.LM.Tokenizer), Corpus: corpus}
 	begin := time.Now()
 	if _, err := features.Build(ctx, r.LM, r.CLT, origin, source, cfg, dir, func(p features.Progress) {
 		tell(report, wire.Progress{Phase: p.Phase, Done: p.Done, Total: p.Total})
@@ -101,14 +101,15 @@ func refuseFolder(dir string) error {
 }
 
 // featureSource opens the texts in order, once.
-func featureSource(r *replacement.Model, useWorld bool, paths []string, cfg *features.Config) (gpt2.TokenSource, string, error) {
+func featureSource(ctx context.Context, r *replacement.Model, useWorld bool, sources []string, cfg *features.Config, report func(wire.Progress)) (gpt2.TokenSource, features.Artifact, error) {
+	var none features.Artifact
 	m := r.LM
-	if useWorld == (len(paths) > 0) {
-		return nil, "", fmt.Errorf("engine: features: give either the world or texts as data")
+	if useWorld == (len(sources) > 0) {
+		return nil, none, fmt.Errorf("engine: features: give either the world or texts as data")
 	}
 	if m.Tokenizer == nil {
 		_, err := m.Encode("x", false)
-		return nil, "", err
+		return nil, none, err
 	}
 	window := min(m.Config.Context, longestWindow)
 	rows := features.Rows(r.CLT.Layers, r.CLT.Features, window)
@@ -116,18 +117,17 @@ func featureSource(r *replacement.Model, useWorld bool, paths []string, cfg *fea
 		if cfg.Tokens == 0 {
 			cfg.Tokens = worldFeatureTokens
 		}
-		return pocket.Windows(world.New(pocket.WorldSeed), m.Tokenizer, rows, window, featureSeed), "the pocket world", nil
+		return pocket.Windows(world.New(pocket.WorldSeed), m.Tokenizer, rows, window, featureSeed), features.Artifact{Name: "the pocket world"}, nil
 	}
-	texts, err := readTexts(paths)
+	t, err := packTexts(ctx, m.Tokenizer, sources, report)
 	if err != nil {
-		return nil, "", err
+		return nil, none, err
 	}
-	ids := tokenizeAll(m.Tokenizer, texts)
-	source, err := features.Windows(ids, m.Config.BOS, rows, window)
+	source, err := features.Windows(t.IDs, m.Config.BOS, rows, window)
 	if room := window - 1; cfg.Tokens == 0 && m.Config.BOS >= 0 && room > 0 { // for the progress: all that there is
-		cfg.Tokens = len(ids)
+		cfg.Tokens = len(t.IDs)
 	}
-	return source, fmt.Sprintf("%d texts, %d tokens", len(texts), len(ids)), err
+	return source, features.Artifact{Name: packedName(t), SHA256: t.SHA256}, err
 }
 
 // storeDir is where the store of a transcoder is unless a person says otherwise.

@@ -61,7 +61,7 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err != nil {
 		return out, err
 	}
-	windows, err := openText(m, req.World, req.Texts, tc.Seed)
+	windows, err := openText(ctx, m, req.World, req.Texts, tc.Seed, report)
 	if err != nil {
 		return out, err
 	}

@@ -3,20 +3,18 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
+	"github.com/etredal/cross-layer-transcoder/internal/corpus"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
@@ -42,7 +40,7 @@ func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report f
 	if err != nil {
 		return out, err
 	}
-	m, d, err := startLM(o, req, &cfg)
+	m, d, err := startLM(ctx, o, req, &cfg, report)
 	if err != nil {
 		return out, err
 	}
@@ -120,7 +118,7 @@ func lmConfig(req wire.TrainLMRequest) (gpt2.TrainConfig, error) {
 }
 
 // startLM makes the model with its first weights, and its data.
-func startLM(o opened, req wire.TrainLMRequest, cfg *gpt2.TrainConfig) (m *gpt2.Model, d lmText, err error) {
+func startLM(ctx context.Context, o opened, req wire.TrainLMRequest, cfg *gpt2.TrainConfig, report func(wire.Progress)) (m *gpt2.Model, d lmText, err error) {
 	if req.World == (len(req.Texts) > 0) {
 		return nil, d, fmt.Errorf("engine: train-lm: give either the world or texts")
 	}
@@ -137,10 +135,10 @@ func startLM(o opened, req wire.TrainLMRequest, cfg *gpt2.TrainConfig) (m *gpt2.
 		if req.Context == 0 {
 			cfg.Window = min(m.Config.Context, max(cfg.Window, longestWindow))
 		}
-		d, err = lmData(req, *cfg, m.Tokenizer, m.Config.BOS)
+		d, err = lmData(ctx, req, *cfg, m.Tokenizer, m.Config.BOS, report)
 		return m, d, err
 	}
-	if d, err = lmData(req, *cfg, nil, -1); err != nil {
+	if d, err = lmData(ctx, req, *cfg, nil, -1, report); err != nil {
 		return nil, d, err
 	}
 	shape := pocket.Config(d.tok.Size(), d.tok.EOT())
@@ -166,7 +164,7 @@ type lmText struct {
 
 // lmData opens the world or the texts, of which the last twentieth is held out; t
 // is nil if a tokenizer is to be trained on them.
-func lmData(req wire.TrainLMRequest, cfg gpt2.TrainConfig, t *tokenizer.Tokenizer, bos int32) (d lmText, err error) {
+func lmData(ctx context.Context, req wire.TrainLMRequest, cfg gpt2.TrainConfig, t *tokenizer.Tokenizer, bos int32, report func(wire.Progress)) (d lmText, err error) {
 	if req.World {
 		d.world = world.New(pocket.WorldSeed)
 		if d.tok = t; t == nil {
@@ -178,7 +176,7 @@ func lmData(req wire.TrainLMRequest, cfg gpt2.TrainConfig, t *tokenizer.Tokenize
 		d.Held, err = pocket.Windows(d.world, d.tok, heldWindows/2, cfg.Window, heldOutSeed)(0)
 		return d, err
 	}
-	texts, err := readTexts(req.Texts)
+	c, err := OpenCorpus(ctx, req.Texts, report)
 	if err != nil {
 		return d, err
 	}
@@ -187,13 +185,22 @@ func lmData(req wire.TrainLMRequest, cfg gpt2.TrainConfig, t *tokenizer.Tokenize
 		if vocab == 0 {
 			vocab = 2048
 		}
-		if d.tok, err = tokenizer.Train(slices.Values(texts), tokenizer.TrainConfig{VocabSize: vocab}); err != nil {
+		texts, failed := plainTexts(ctx, c)
+		d.tok, err = tokenizer.Train(texts, tokenizer.TrainConfig{VocabSize: vocab})
+		if *failed != nil {
+			return d, *failed
+		}
+		if err != nil {
 			return d, err
 		}
 		bos = d.tok.EOT()
 	}
-	d.Digest = digestOf(texts)
-	train, held := splitTokens(tokenizeAll(d.tok, texts))
+	packed, err := packTexts(ctx, d.tok, req.Texts, report)
+	if err != nil {
+		return d, err
+	}
+	d.Digest = packed.SHA256[:32]
+	train, held := splitTokens(packed.IDs)
 	if d.Windows, err = gpt2.Windows(train, bos, cfg.Batch, cfg.Window, cfg.Seed); err != nil {
 		return d, err
 	}
@@ -213,12 +220,15 @@ func lmData(req wire.TrainLMRequest, cfg gpt2.TrainConfig, t *tokenizer.Tokenize
 	return d, nil
 }
 
-// digestOf tells one list of texts from another.
-func digestOf(texts []string) string {
-	h := sha256.New()
-	for _, t := range texts {
-		fmt.Fprintln(h, len(t))
-		_, _ = io.WriteString(h, t)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+// plainTexts are the texts of a corpus; what goes wrong is found where the pointer
+// shows when they have ended.
+func plainTexts(ctx context.Context, c *corpus.Corpus) (iter.Seq[string], *error) {
+	var failed error
+	return func(yield func(string) bool) {
+		for t, err := range c.Texts(ctx) {
+			if failed = err; err != nil || !yield(t.Text) {
+				return
+			}
+		}
+	}, &failed
 }

@@ -60,7 +60,7 @@ func coactivation(ctx context.Context, r *replacement.Model, req wire.WeightsReq
 	if !req.World && len(req.Texts) == 0 {
 		return nil, nil
 	}
-	text, err := openText(r.LM, req.World, req.Texts, 1)
+	text, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
 	if err != nil {
 		return nil, err
 	}
