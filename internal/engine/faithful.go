@@ -31,7 +31,7 @@ func (s *Service) Faithfulness(ctx context.Context, req wire.FaithfulnessRequest
 	if err := cfg.Validate(); err != nil {
 		return out, err
 	}
-	prompts, err := faithfulnessPrompts(r, req)
+	prompts, err := faithfulnessPrompts(ctx, r, req, report)
 	if err != nil {
 		return out, err
 	}
@@ -90,7 +90,7 @@ func faithfulConfig(req wire.FaithfulnessRequest) replacement.FaithfulnessConfig
 	return cfg
 }
 
-func faithfulnessPrompts(r *replacement.Model, req wire.FaithfulnessRequest) (prompts [][]int32, err error) {
+func faithfulnessPrompts(ctx context.Context, r *replacement.Model, req wire.FaithfulnessRequest, report func(wire.Progress)) (prompts [][]int32, err error) {
 	if req.N < 0 {
 		return nil, fmt.Errorf("engine: faithfulness: %d prompts; give 1 or more", req.N)
 	}
@@ -112,7 +112,7 @@ func faithfulnessPrompts(r *replacement.Model, req wire.FaithfulnessRequest) (pr
 	case len(req.Texts) == 0:
 		return graphPrompts(r.LM, nil, wire.EvalRequest{World: true, Graphs: req.N})
 	}
-	windows, err := openText(r.LM, false, req.Texts, 1)
+	windows, err := openText(ctx, r.LM, false, req.Texts, 1, report)
 	if err != nil {
 		return nil, err
 	}
