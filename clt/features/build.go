@@ -61,7 +61,7 @@ type pass struct {
 	encoders []*tensors.Tensor
 	c        *collector
 	header   passHeader
-	path     string // of the checkpoint
+	path     string // of the checkpoint; "" for none
 	bos      int32
 }
 
@@ -78,9 +78,12 @@ func newPass(m *gpt2.Model, t *clt.Transcoder, id Origin, source gpt2.TokenSourc
 		h.Length = max(h.Length, len(w))
 	}
 	h.Origin.Corpus.SHA256 = hashWindows(first)
-	p := &pass{source: source, c: newCollector(cfg, t.Config, m.Config.DVocab), header: h, path: dir + ".pass"}
-	if _, err := p.c.load(p.path, h); err != nil {
-		return nil, err
+	p := &pass{source: source, c: newCollector(cfg, t.Config, m.Config.DVocab), header: h}
+	if dir != "" {
+		p.path = dir + ".pass"
+		if _, err := p.c.load(p.path, h); err != nil {
+			return nil, err
+		}
 	}
 	if p.exec, err = gpt2.Compiled(m, fmt.Sprintf("features|%+v", t.Config), encodeGraph(m.Config, t.Config)); err != nil {
 		return nil, err
@@ -124,7 +127,7 @@ func (p *pass) run(ctx context.Context, report func(Progress)) error {
 	if counting != nil {
 		return counting
 	}
-	if err != nil && p.c.steps > 0 { // nothing that was seen is lost
+	if err != nil && p.c.steps > 0 && p.path != "" { // nothing that was seen is lost
 		if serr := p.c.save(p.path, p.header); serr != nil {
 			return serr
 		}
@@ -208,7 +211,7 @@ func (p *pass) count(queue <-chan encoded, report func(Progress)) error {
 			return err
 		}
 		report(Progress{"features", int(p.c.tokens), p.c.cfg.Tokens})
-		if p.c.tokens-saved >= uint64(p.c.cfg.CheckpointTokens) {
+		if p.path != "" && p.c.tokens-saved >= uint64(p.c.cfg.CheckpointTokens) {
 			saved = p.c.tokens
 			if err := p.c.save(p.path, p.header); err != nil {
 				return err

@@ -76,7 +76,7 @@ func toyPair(t testing.TB, kind string) (*gpt2.Model, *clt.Transcoder, gpt2.Para
 
 func small() Config {
 	c := DefaultConfig()
-	c.Top, c.Groups, c.PerGroup, c.Before, c.After, c.Logits, c.Coactive, c.Sketch = 6, 4, 3, 3, 2, 5, 64, 64
+	c.Top, c.Groups, c.PerGroup, c.Before, c.After, c.Logits, c.Coactive, c.Sketch, c.Every = 6, 4, 3, 3, 2, 5, 64, 64, 1
 	return c
 }
 

@@ -88,6 +88,7 @@ func (c *codec) examples(list []example, most, room int) []example {
 
 func (c *codec) block(k *block, cfg Config) {
 	c.u32(&k.count)
+	c.u32(&k.met)
 	c.u32(&k.paired)
 	c.f64(&k.sum)
 	c.f32(&k.max)
@@ -103,19 +104,21 @@ func (c *codec) block(k *block, cfg Config) {
 	for g := range k.groups {
 		k.groups[g] = c.examples(k.groups[g], cfg.PerGroup, cfg.context())
 	}
-	n := c.size(len(k.with.list), cfg.Sketch)
+	n := c.size(len(k.with.ids), cfg.Sketch)
 	if c.w == nil {
-		k.with.list = make([]partner, n)
+		k.with = partners{make([]uint32, n), make([]uint32, n), make([]partner, n)}
 	}
 	for i := range n {
-		p := &k.with.list[i]
+		p := &k.with.sums[i]
 		c.u32(&p.id)
-		c.u32(&p.bound)
+		c.u32(&k.with.bounds[i])
 		c.u32(&p.count)
 		c.f64(&p.product)
 		c.f64(&p.own)
 		c.f64(&p.its)
+		k.with.ids[i] = p.id
 	}
+	k.bars(cfg)
 }
 
 // state goes through everything that a pass has seen.
@@ -123,6 +126,7 @@ func (c *codec) state(s *collector) {
 	c.u32(&s.windows)
 	s.tokens = c.u64(s.tokens)
 	s.steps = int(c.u64(uint64(s.steps)))
+	s.every = int(c.u64(uint64(s.every)))
 	for i := range s.blocks {
 		if there := c.size(btoi(s.blocks[i] != nil), 1); there == 0 || c.err != nil {
 			continue

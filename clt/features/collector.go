@@ -2,6 +2,8 @@ package features
 
 import (
 	"fmt"
+	"math"
+	"unsafe"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 )
@@ -15,6 +17,7 @@ type collector struct {
 	windows uint32 // seen so far
 	tokens  uint64 // counted so far: position 0 is not
 	steps   int    // batches seen so far
+	every   int    // of a feature's activations, so many go by between two whose pairs are counted; 0 before the first batch
 	blocks  []*block
 
 	active [][]activeAt // scratch: by token of the batch
@@ -23,13 +26,18 @@ type collector struct {
 // block is what is known of one feature.
 type block struct {
 	count  uint32
-	paired uint32 // tokens on which pairs were counted
+	met    uint32 // activations that pairs went over
+	paired uint32 // of these, with pairs counted
 	sum    float64
 	max    float32
 	hist   histogram
 	top    topExamples
 	groups []sample
 	with   partners
+
+	// What an activation must beat, beside the lists themselves: most do not.
+	floor  float32  // of top; 0 while there is room
+	limits []uint64 // of groups
 }
 
 // activeAt is an active feature of one token.
@@ -67,22 +75,11 @@ func (c *collector) add(b batch) error {
 	for l, dense := range b.dense {
 		for i, w := range b.windows {
 			for p := 1; p < min(len(w), allowed[i]); p++ {
-				row := dense[(i*b.length+p)*c.perLay:][:c.perLay]
-				for f, v := range row {
-					if v > 0 {
-						c.see(b, l, i, p, f, v)
-					}
-				}
+				c.row(b, l, i, p, dense[(i*b.length+p)*c.perLay:][:c.perLay])
 			}
 		}
 	}
-	for i, w := range b.windows {
-		for p := 1; p < min(len(w), allowed[i]); p++ {
-			if (c.tokens+uint64(counted[i]+p-1))%uint64(c.cfg.Every) == 0 {
-				c.pair(c.active[i*b.length+p])
-			}
-		}
-	}
+	c.pairs(b, allowed)
 	last := len(b.windows) - 1
 	if last >= 0 {
 		c.tokens += uint64(counted[last] + max(0, min(len(b.windows[last]), allowed[last])-1))
@@ -90,6 +87,55 @@ func (c *collector) add(b batch) error {
 	c.windows += uint32(len(b.windows))
 	c.steps++
 	return nil
+}
+
+// row sees the active features of one layer and token; eight at a time are passed over
+// where none is.
+func (c *collector) row(b batch, l, i, p int, row []float32) {
+	for lo := 0; lo < len(row); lo += 8 {
+		part := row[lo:min(lo+8, len(row))]
+		if len(part) == 8 {
+			w := (*[4]uint64)(unsafe.Pointer(&part[0]))
+			if w[0]|w[1]|w[2]|w[3] == 0 {
+				continue
+			}
+		}
+		for k, v := range part {
+			if v > 0 {
+				c.see(b, l, i, p, lo+k, v)
+			}
+		}
+	}
+}
+
+const (
+	pairsPerToken = 16 // that may be counted, on the average
+	pairsAtFirst  = 64 // activations of a feature whose pairs are all counted
+)
+
+// pairs counts which features are active together: with the first activations of a
+// feature, and with every so manyth of the later ones.
+func (c *collector) pairs(b batch, allowed []int) {
+	if c.every == 0 {
+		c.every = c.cfg.Every
+		if c.every == 0 {
+			c.every = c.thin(len(b.windows) * b.length)
+		}
+	}
+	for i, w := range b.windows {
+		for p := 1; p < min(len(w), allowed[i]); p++ {
+			c.pair(c.active[i*b.length+p])
+		}
+	}
+}
+
+// thin is how far to thin out pairs.
+func (c *collector) thin(tokens int) int {
+	sum := 0
+	for _, a := range c.active[:tokens] {
+		sum += len(a) * len(a)
+	}
+	return max(1, sum/max(1, tokens)/pairsPerToken)
 }
 
 // budget says for each window how many tokens of the batch stand before it, and up
@@ -117,6 +163,7 @@ func (c *collector) see(b batch, l, i, p, f int, v float32) {
 	k := c.blocks[id]
 	if k == nil {
 		k = &block{groups: make([]sample, c.cfg.Groups)}
+		k.bars(c.cfg)
 		c.blocks[id] = k
 	}
 	k.count++
@@ -126,10 +173,10 @@ func (c *collector) see(b batch, l, i, p, f int, v float32) {
 		k.raise(v, c.cfg)
 	}
 	window := c.windows + uint32(i)
-	top := k.top.wants(v, c.cfg.Top)
+	top := v >= k.floor
 	g := k.group(v, c.cfg.Groups)
-	priority := mix(uint64(id), uint64(window), uint64(p))
-	sampled := k.groups[g].wants(priority, c.cfg.PerGroup)
+	priority := mix(uint64(id)<<32|uint64(window), uint64(p))
+	sampled := priority < k.limits[g]
 	if !top && !sampled {
 		return
 	}
@@ -157,6 +204,27 @@ func (c *collector) see(b batch, l, i, p, f int, v float32) {
 	if sampled {
 		k.groups[g].add(e, c.cfg.PerGroup, fill)
 	}
+	k.bars(c.cfg)
+}
+
+// bars sets what the next activation must beat.
+func (k *block) bars(cfg Config) {
+	if k.floor = 0; len(k.top) == cfg.Top {
+		k.floor = k.top[cfg.Top-1].value
+	}
+	if k.limits == nil {
+		k.limits = make([]uint64, cfg.Groups)
+	}
+	for g, s := range k.groups {
+		switch {
+		case cfg.PerGroup == 0:
+			k.limits[g] = 0
+		case len(s) < cfg.PerGroup:
+			k.limits[g] = math.MaxUint64
+		default:
+			k.limits[g] = s[len(s)-1].priority
+		}
+	}
 }
 
 // group is the interval of (0, max] in which a value lies, the highest last.
@@ -176,12 +244,16 @@ func (k *block) raise(v float32, cfg Config) {
 				func(x *example) { x.ids, x.values = e.ids, e.values })
 		}
 	}
+	k.bars(cfg)
 }
 
 // pair takes the active features of one token.
 func (c *collector) pair(active []activeAt) {
 	for i, a := range active {
 		k := c.blocks[a.id]
+		if k.met++; k.met > pairsAtFirst && int(k.met)%c.every != 0 {
+			continue
+		}
 		k.paired++
 		for j, o := range active {
 			if i != j {

@@ -19,12 +19,7 @@ type example struct {
 // comes first among equals. A text that is there already counts as a repetition.
 type topExamples []example
 
-// wants says whether an activation may have a place.
-func (t topExamples) wants(value float32, most int) bool {
-	return len(t) < most || value >= t[len(t)-1].value
-}
-
-// add puts an example in its place. make is called for its text if it gets one.
+// add puts an example in its place. fill is called for its text if it gets one.
 func (t *topExamples) add(e example, most int, fill func(*example)) {
 	list := *t
 	for i := range list {

@@ -74,9 +74,7 @@ func TestTiesGoToTheEarlier(t *testing.T) {
 	var top topExamples
 	fill := func(e *example) { e.ids = append(e.ids[:0], int32(e.key)) }
 	for i := range 10 {
-		if e := (example{value: 1, window: uint32(i), key: uint64(i % 7)}); top.wants(e.value, 4) {
-			top.add(e, 4, fill)
-		}
+		top.add(example{value: 1, window: uint32(i), key: uint64(i % 7)}, 4, fill)
 	}
 	top.add(example{value: 2, window: 20, key: 2}, 4, fill)
 	var got []string
@@ -103,7 +101,7 @@ func TestSketch(t *testing.T) {
 		truth[id]++
 		p.add(id, 1, 2, room)
 	}
-	for _, x := range p.list {
+	for _, x := range p.sums {
 		if x.count > truth[x.id] || truth[x.id]-x.count > n/room {
 			t.Errorf("%d was counted %d times, it came %d times", x.id, x.count, truth[x.id])
 		}

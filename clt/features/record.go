@@ -182,16 +182,18 @@ func (w *storeWriter) group(p *publicRecord, s *sideRecord, name string, list []
 // coactive turns sums into the factors of coactivation-weighted weights.
 func (w *storeWriter) coactive(k *block, o partner) sideCoactive {
 	other := w.c.blocks[o.id]
-	tokens := float64(w.c.tokens) / float64(w.c.cfg.Every) // that pairs were counted on
 	ratio := func(a, b float64) float64 {
 		if b <= 0 {
 			return 0
 		}
 		return round(a / b)
 	}
-	mine, theirs := k.sum/float64(w.c.cfg.Every), other.sum/float64(w.c.cfg.Every)
+	// Sums over the tokens that were looked at stand for the mean given that this
+	// feature is active; its density makes it a mean over all tokens.
+	n := float64(k.paired) * float64(w.c.tokens) / float64(k.count)
+	mean := func(sum float64) float64 { return sum / float64(w.c.tokens) }
 	return sideCoactive{ID: o.id, Count: int(o.count), Share: ratio(float64(o.count), float64(k.paired)),
-		Factors: [4]float64{ratio(o.own, tokens), ratio(o.product, theirs), ratio(o.its, tokens), ratio(o.product, mine)}}
+		Factors: [4]float64{ratio(o.own, n), ratio(o.product/n, mean(other.sum)), ratio(o.its, n), ratio(o.product/n, mean(k.sum))}}
 }
 
 func (w *storeWriter) tokens(list []scored) []string {

@@ -270,3 +270,46 @@ func (s *Store) scores(list sideScores) []Score {
 	}
 	return out
 }
+
+// Companions is what the store remembers of how one feature is active together with
+// others: the factors of coactivation-weighted weights, 0 for features that are not
+// among its companions.
+type Companions struct {
+	f    clt.Feature
+	list map[clt.Feature]Coactive
+}
+
+// Companions are those of a feature.
+func (s *Store) Companions(f clt.Feature) (*Companions, error) {
+	x, err := s.Feature(f)
+	if err != nil {
+		return nil, err
+	}
+	c := &Companions{f: f, list: map[clt.Feature]Coactive{}}
+	for _, o := range x.Coactive {
+		c.list[clt.Feature{Layer: o.Layer, Index: o.Index}] = o
+	}
+	return c, nil
+}
+
+// Residual is E[1(a_t > 0)·a_s], if the feature is the source or the target.
+func (c *Companions) Residual(source, target clt.Feature) float64 {
+	switch {
+	case source == c.f:
+		return c.list[target].Residual
+	case target == c.f:
+		return c.list[source].BackResidual
+	}
+	return 0
+}
+
+// TargetWeighted is E[a_t·a_s]/E[a_t], if the feature is the source or the target.
+func (c *Companions) TargetWeighted(source, target clt.Feature) float64 {
+	switch {
+	case source == c.f:
+		return c.list[target].TargetWeighted
+	case target == c.f:
+		return c.list[source].BackTargetWeighted
+	}
+	return 0
+}

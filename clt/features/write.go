@@ -74,6 +74,7 @@ func (p *pass) write(ctx context.Context, m *gpt2.Model, t *clt.Transcoder, dir 
 	w := &storeWriter{c: p.c, vocab: vocabulary(m), public: map[string]shardIndex{}, side: map[string]shardIndex{}}
 	man := Manifest{Format: Format, Origin: p.header.Origin, Config: p.header.Config, Layers: t.Layers, Features: t.Features, Backend: p.header.Backend,
 		Summary: Summary{Tokens: int(p.c.tokens), Windows: int(p.c.windows), Features: t.Layers * t.Features}}
+	man.Config.Every = max(1, p.c.every) // as it was
 	for _, k := range p.c.blocks {
 		man.Summary.Dead += btoi(k == nil)
 	}

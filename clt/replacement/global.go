@@ -32,9 +32,16 @@ type GlobalWeight struct {
 	TWERA   float64     `json:"twera"` // E[a_t·a_s]/E[a_t]·V
 }
 
+// Coactive says how two features are active together: clt.Coactivation counts it, a
+// feature store remembers it.
+type Coactive interface {
+	Residual(source, target clt.Feature) float64       // E[1(a_t > 0)·a_s]
+	TargetWeighted(source, target clt.Feature) float64 // E[a_t·a_s]/E[a_t]
+}
+
 // VirtualInputs are the weights from every feature of an earlier layer, by layer
 // and index. stats may be nil.
-func (m *Model) VirtualInputs(target clt.Feature, stats *clt.Coactivation) ([]GlobalWeight, error) {
+func (m *Model) VirtualInputs(target clt.Feature, stats Coactive) ([]GlobalWeight, error) {
 	if err := m.checkFeature(target); err != nil {
 		return nil, err
 	}
@@ -54,7 +61,7 @@ func (m *Model) VirtualInputs(target clt.Feature, stats *clt.Coactivation) ([]Gl
 
 // VirtualOutputs are the weights to every feature of a later layer, by layer and
 // index. stats may be nil.
-func (m *Model) VirtualOutputs(source clt.Feature, stats *clt.Coactivation) ([]GlobalWeight, error) {
+func (m *Model) VirtualOutputs(source clt.Feature, stats Coactive) ([]GlobalWeight, error) {
 	if err := m.checkFeature(source); err != nil {
 		return nil, err
 	}
@@ -74,7 +81,7 @@ func (m *Model) VirtualOutputs(source clt.Feature, stats *clt.Coactivation) ([]G
 }
 
 // VirtualWeight is the weight of one pair: 0 unless the target is in a later layer.
-func (m *Model) VirtualWeight(source, target clt.Feature, stats *clt.Coactivation) (GlobalWeight, error) {
+func (m *Model) VirtualWeight(source, target clt.Feature, stats Coactive) (GlobalWeight, error) {
 	for _, f := range []clt.Feature{source, target} {
 		if err := m.checkFeature(f); err != nil {
 			return GlobalWeight{}, err
@@ -173,7 +180,7 @@ func (m *Model) globalRead(t clt.Feature) ([]float64, error) {
 	return m.CLT.ReadVector(v, t), nil
 }
 
-func weighed(s, t clt.Feature, virtual float64, stats *clt.Coactivation) GlobalWeight {
+func weighed(s, t clt.Feature, virtual float64, stats Coactive) GlobalWeight {
 	w := GlobalWeight{Source: s, Target: t, Virtual: virtual}
 	if stats != nil {
 		w.ERA, w.TWERA = stats.Residual(s, t)*virtual, stats.TargetWeighted(s, t)*virtual

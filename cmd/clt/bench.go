@@ -144,7 +144,7 @@ func benchTable(name string, rows []bench.Row) string {
 	for _, s := range rows[0].Sizes {
 		head = append(head, s.Name)
 	}
-	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB")
+	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB", "ratio")
 	var cells [][]string
 	for _, r := range rows {
 		var row []string
@@ -157,7 +157,7 @@ func benchTable(name string, rows []bench.Row) string {
 		ms := func(s float64) string { return fmt.Sprintf("%.1f", 1e3*s) }
 		row = append(row, ms(r.Times.First.Seconds()), ms(r.Times.Min.Seconds()), ms(r.Times.Median.Seconds()),
 			orNone("%.0f", r.TokensPerSecond()), orNone("%.1f", r.MBPerSecond()), fmt.Sprintf("%.3g", r.GFLOP),
-			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB))
+			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB), orNone("%.2f", r.Ratio))
 		cells = append(cells, row)
 	}
 	return table(fmt.Sprintf("%s on %s", name, rows[0].Backend), head, cells)

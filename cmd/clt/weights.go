@@ -15,6 +15,7 @@ func weightsVerb(f *flag.FlagSet) func(c *call) error {
 	req := wire.WeightsRequest{}
 	f.IntVar(&req.Tokens, "tokens", 0, "tokens of the texts to look at (default: what the engine takes)")
 	f.IntVar(&req.Top, "top", topDefault, "of each list; 0 for all, which is the default with -json")
+	f.StringVar(&req.Store, "store", "", "weigh by a feature store instead: its `folder`, or own for the transcoder's")
 	asJSON := f.Bool("json", false, "everything as JSON")
 	return func(c *call) error {
 		if len(c.args) == 0 {
@@ -95,6 +96,9 @@ func weightsText(r wire.WeightsResponse) string {
 	note := "by size of the virtual weight"
 	if r.Seen > 0 {
 		note = fmt.Sprintf("by size of TWERA, on %d tokens", r.Seen)
+		if r.Store {
+			note += " (of a store: 0 for features that are not among its companions)"
+		}
 	}
 	return fmt.Sprintf("Feature L%d/F%d, through the residual stream alone, %s\n\n%s\n%s\n%s\n%s", r.Layer, r.Index, note,
 		list("From features of earlier layers", r.Inputs), list("To features of later layers", r.Outputs),

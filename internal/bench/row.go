@@ -27,6 +27,7 @@ type Row struct {
 	GEMM    float64 // GFLOP/s of a matrix product, measured around this row
 	Tokens  int     // per call; 0 where there are none
 	Bytes   int     // of text, per call; 0 where there is none
+	Ratio   float64 // of the speed to that of the row before; 0 where nothing is compared
 }
 
 // TokensPerSecond is that of the fastest call.
@@ -80,6 +81,9 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	}
 	if r.Bytes > 0 && err == nil {
 		err = member("mb_per_s", round(r.MBPerSecond()))
+	}
+	if r.Ratio > 0 && err == nil {
+		err = member("ratio", round(r.Ratio))
 	}
 	b.WriteByte('}')
 	return b.Bytes(), err

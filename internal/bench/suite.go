@@ -68,11 +68,11 @@ func (c Config) Validate() error {
 type suite func(ctx context.Context, r *runner) error
 
 var suites = map[string]suite{"gpt2": gpt2Suite, "hooks": hooksSuite, "generate": generateSuite, "tokenizer": tokenizerSuite,
-	"train": trainSuite, "attribution": attributionSuite, "prune": pruneSuite, "intervention": interventionSuite}
+	"train": trainSuite, "attribution": attributionSuite, "prune": pruneSuite, "intervention": interventionSuite, "features": featuresSuite}
 
 // Names lists the suites.
 func Names() []string {
-	return []string{"gpt2", "hooks", "generate", "tokenizer", "train", "attribution", "prune", "intervention"}
+	return []string{"gpt2", "hooks", "generate", "tokenizer", "train", "attribution", "prune", "intervention", "features"}
 }
 
 // Check refuses a suite that does not exist.

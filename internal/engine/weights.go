@@ -32,7 +32,7 @@ func (s *Service) Weights(ctx context.Context, req wire.WeightsRequest, report f
 	if err != nil {
 		return out, err
 	}
-	stats, err := coactivation(ctx, r, req, f, report)
+	stats, seen, err := s.coactivation(ctx, r, req, f, report)
 	if err != nil {
 		return out, err
 	}
@@ -47,7 +47,7 @@ func (s *Service) Weights(ctx context.Context, req wire.WeightsRequest, report f
 	out = wire.WeightsResponse{Layer: f.Layer, Index: f.Index, Tokens: tokenWeights(r, tokens, req.Top), Logits: tokenWeights(r, logits, req.Top)}
 	size := func(w replacement.GlobalWeight) float64 { return w.Virtual }
 	if stats != nil {
-		out.Seen = stats.Tokens()
+		out.Seen, out.Store = seen, req.Store != ""
 		size = func(w replacement.GlobalWeight) float64 { return w.TWERA }
 	}
 	out.Inputs = virtualWeights(inputs, req.Top, size, func(w replacement.GlobalWeight) clt.Feature { return w.Source })
@@ -55,19 +55,42 @@ func (s *Service) Weights(ctx context.Context, req wire.WeightsRequest, report f
 	return out, nil
 }
 
-// coactivation runs texts, if there are any.
-func coactivation(ctx context.Context, r *replacement.Model, req wire.WeightsRequest, f clt.Feature, report func(wire.Progress)) (*clt.Coactivation, error) {
-	if !req.World && len(req.Texts) == 0 {
-		return nil, nil
+// coactivation asks the store or runs texts, if there are any; it says on how many
+// tokens it rests.
+func (s *Service) coactivation(ctx context.Context, r *replacement.Model, req wire.WeightsRequest, f clt.Feature, report func(wire.Progress)) (replacement.Coactive, int, error) {
+	texts := req.World || len(req.Texts) > 0
+	switch {
+	case req.Store != "" && texts:
+		return nil, 0, fmt.Errorf("engine: weights: a store and texts are both given; give one")
+	case req.Store != "":
+		dir := req.Store
+		if dir == OwnStore {
+			dir = ""
+		}
+		store, _, err := s.openStore(ctx, req.Setup, dir, report)
+		if err != nil {
+			return nil, 0, err
+		}
+		c, err := store.Companions(f)
+		return c, store.Manifest.Summary.Tokens, err
+	case !texts:
+		return nil, 0, nil
 	}
 	text, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return clt.Coactivate(ctx, r.LM, r.CLT, text.held, req.Tokens, []clt.Feature{f}, func(done int) {
+	c, err := clt.Coactivate(ctx, r.LM, r.CLT, text.held, req.Tokens, []clt.Feature{f}, func(done int) {
 		tell(report, wire.Progress{Phase: "coactivation", Done: done, Total: req.Tokens})
 	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return c, c.Tokens(), nil
 }
+
+// OwnStore names the store that belongs to a transcoder by itself.
+const OwnStore = "own"
 
 func virtualWeights(list []replacement.GlobalWeight, top int, size func(replacement.GlobalWeight) float64, other func(replacement.GlobalWeight) clt.Feature) []wire.VirtualWeight {
 	if top == 0 {

@@ -109,7 +109,8 @@ type WeightsRequest struct {
 	World  bool     `json:"world,omitempty"` // weigh them by how features are active together in the pocket world
 	Texts  []string `json:"texts,omitempty"` // or in texts
 	Tokens int      `json:"tokens,omitempty"`
-	Top    int      `json:"top,omitempty"` // of each list; 0 for all
+	Store  string   `json:"store,omitempty"` // or in a feature store: a folder, or "own" for that of the transcoder
+	Top    int      `json:"top,omitempty"`   // of each list; 0 for all
 }
 
 // VirtualWeight is the weight between the feature and another one. Without texts
@@ -140,4 +141,5 @@ type WeightsResponse struct {
 	Tokens  []TokenWeight   `json:"tokens"`  // token embeddings into the feature
 	Logits  []TokenWeight   `json:"logits"`  // the feature into logits, relative to their mean
 	Seen    int             `json:"tokens_seen"`
+	Store   bool            `json:"store,omitempty"` // ERA and TWERA are of the feature's companions in a store, 0 for all others
 }

@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/clt/features"
+	"github.com/etredal/cross-layer-transcoder/gpt2"
+)
+
+const (
+	featureWindow = 64
+	featureGFLOP  = 200 // of a walk
+	featureL0     = 16  // active features per token and layer
+)
+
+// featuresSuite times the pass that explains features beside the model and the encoder
+// alone, in turns, on random tokens; Ratio is the part of that speed that is left.
+func featuresSuite(ctx context.Context, r *runner) error {
+	shape := r.shape
+	m, err := gpt2.Untrained(r.b, shape, 1)
+	if err != nil {
+		return err
+	}
+	t, err := sparseCLT(shape, r.cfg.Features)
+	if err != nil {
+		return err
+	}
+	window := min(featureWindow, shape.Context)
+	rows := features.Rows(shape.Layers, r.cfg.Features, window)
+	cfg, headless := features.DefaultConfig(), shape
+	headless.DVocab = 0
+	perStep := float64(rows) * (forwardGFLOP(headless, window) + 2e-9*float64(window*shape.Layers*shape.DModel*r.cfg.Features))
+	steps := max(2, min(48, int(featureGFLOP/perStep)))
+	source := func(step int) ([][]int32, error) {
+		if step == steps {
+			return nil, nil
+		}
+		rng := rand.New(rand.NewPCG(7, uint64(step)))
+		list := make([][]int32, rows)
+		for i := range list {
+			for range window {
+				list[i] = append(list[i], int32(rng.IntN(shape.DVocab)))
+			}
+		}
+		return list, nil
+	}
+	var all [2][]time.Duration
+	var first [2]time.Duration
+	tokens := 0
+	for rep := range r.cfg.Reps + 1 {
+		for k, count := range []bool{false, true} {
+			begin := time.Now()
+			n, err := features.Walk(ctx, m, t, source, cfg, count)
+			if err != nil {
+				return err
+			}
+			tokens = n
+			if spent := time.Since(begin); rep == 0 {
+				first[k] = spent
+			} else {
+				all[k] = append(all[k], spent)
+			}
+		}
+	}
+	for k := range all {
+		if err := r.measure(ctx, func(row *Row) error {
+			row.Sizes = []Size{{"counted", k}, {"windows", rows}, {"tokens", window}, {"layers", shape.Layers}, {"d_model", shape.DModel}, {"features", r.cfg.Features}, {"l0", featureL0}}
+			row.Times, row.Tokens = withStats(Times{First: first[k]}, slices.Clone(all[k])), tokens
+			row.GFLOP = float64(steps) * perStep
+			if k == 1 {
+				row.Ratio = slices.Min(all[0]).Seconds() / slices.Min(all[1]).Seconds()
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sparseCLT has random encoders and thresholds at which the given number of features
+// is active: what it reads is normalised, so pre-activations are about normal.
+func sparseCLT(shape gpt2.Config, n int) (*clt.Transcoder, error) {
+	cfg := clt.DefaultConfig(shape.Layers, shape.DModel)
+	cfg.Features, cfg.PerLayer = n, true // decoders are not part of the pass
+	theta := 0.0
+	for theta < 8 && 0.5*math.Erfc(theta/math.Sqrt2) > float64(featureL0)/float64(n) {
+		theta += 0.01
+	}
+	t, err := clt.New(cfg, float32(max(theta, 0.01)), 1)
+	if err != nil {
+		return nil, err
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, w := range t.WEnc {
+		for i := range w {
+			w[i] = float32(rng.NormFloat64() / math.Sqrt(float64(shape.DModel)))
+		}
+	}
+	return t, nil
+}
