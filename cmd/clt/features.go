@@ -177,7 +177,7 @@ func (v *featuresCall) search() error {
 	}
 	var rows [][]string
 	for _, h := range res.Hits {
-		rows = append(rows, []string{fmt.Sprintf("L%d/F%d", h.Layer, h.Index), labelText(h.Label, h.Guess), number(100 * h.Density), number(h.Max), tokenList(h.Tokens, 4), tokenList(h.Logits, 3), number(h.Score), h.Why})
+		rows = append(rows, []string{featureName(h.Layer, h.Index), labelText(h.Label, h.Guess), number(100 * h.Density), number(h.Max), tokenList(h.Tokens, 4), tokenList(h.Logits, 3), number(h.Score), h.Why})
 	}
 	v.printf("%s", table(fmt.Sprintf("%d of %d features, on %d tokens of %s", len(res.Hits), res.Total, res.Store.Tokens, res.Store.Corpus),
 		[]string{"feature", "label", "density %", "max", "active on", "raises", "score", "why"}, rows))
@@ -197,9 +197,11 @@ func (v *featuresCall) label() error {
 	if err != nil {
 		return err
 	}
-	v.printf("L%d/F%d: %s\n", id.Layer, id.Index, labelText(res.Label, res.Guess))
+	v.printf("%s: %s\n", featureName(id.Layer, id.Index), labelText(res.Label, res.Guess))
 	return nil
 }
+
+func featureName(layer, index int) string { return fmt.Sprintf("L%d/F%d", layer, index) }
 
 // labelText marks guesses.
 func labelText(label string, guess bool) string {
@@ -226,7 +228,7 @@ func tokenList(tokens []string, n int) string {
 // featureText is a feature for terminals.
 func featureText(f viz.Feature) string {
 	var b strings.Builder
-	name := fmt.Sprintf("L%d/F%d", f.Layer, f.Index)
+	name := featureName(f.Layer, f.Index)
 	if f.Label != "" {
 		name += "  " + labelText(f.Label, f.Guess)
 	}

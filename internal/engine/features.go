@@ -21,10 +21,13 @@ import (
 )
 
 const (
-	worldFeatureTokens = 200_000    // of the pocket world in a store, unless told otherwise
-	featureSeed        = 0x46454154 // of its sentences, which no training sees
-	featureHits        = 20
+	featureSeed = 0x46454154 // of sentences of the world that no training sees
+	featureHits = 20
 )
+
+// worldFeatureTokens is how much of the pocket world a store looks at, unless told
+// otherwise.
+var worldFeatureTokens = 200_000
 
 // FeaturesBuild makes the feature store of a transcoder. An interrupted build goes on
 // where it stopped when it is called again.

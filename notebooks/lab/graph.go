@@ -21,6 +21,8 @@ type Graph struct {
 	labels  map[attribution.ID]string
 	pins    []attribution.ID
 	groups  []attribution.Group
+
+	features func(layer, index int) (viz.Feature, bool) // see Explain
 }
 
 // Prune keeps the nodes that carry 80 % of the influence on the targets and the

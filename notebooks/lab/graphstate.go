@@ -62,5 +62,5 @@ func (g *Graph) ids(names []string) []attribution.ID {
 // view is how the graph is drawn.
 func (g *Graph) view() viz.GraphOptions {
 	score := attribution.Score(g.Info.Score)
-	return viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels, Pinned: g.pins, Groups: g.groups}
+	return viz.GraphOptions{Full: g.full, Score: &score, Labels: g.labels, Pinned: g.pins, Groups: g.groups, Features: g.features}
 }

@@ -50,6 +50,7 @@ func engineMain(args []string) int {
 		return 0, nil
 	})}
 	maps.Copy(verbs, cannedVerbs())
+	maps.Copy(verbs, featureVerbs())
 	if err := server.Serve(context.Background(), cfg, verbs); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
