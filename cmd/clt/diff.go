@@ -3,8 +3,10 @@ package main
 import (
 	"flag"
 	"fmt"
+	"path/filepath"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
 // diffTolerance is what counts as a difference, relative to max(1, |value|).
@@ -32,6 +34,8 @@ func diffVerb(f *flag.FlagSet) func(c *call) error {
 	tolerance := f.Float64("tolerance", diffTolerance, "differences that do not count, relative to max(1, |value|)")
 	most := f.Int("top", topDefault, "changes of each sort to show")
 	asJSON := f.Bool("json", false, "all changes as JSON")
+	html := f.String("html", "", "page `file` with both graphs, in which shared features are filled")
+	cut := pruneFlags(f)
 	return func(c *call) error {
 		if len(c.args) != 2 {
 			return badCall("%d graph files; give two", len(c.args))
@@ -42,6 +46,12 @@ func diffVerb(f *flag.FlagSet) func(c *call) error {
 		if err := checkTop(*most); err != nil {
 			return err
 		}
+		if err := cut.cfg.Validate(); err != nil {
+			return usageError{err}
+		}
+		if err := output(*html); err != nil {
+			return err
+		}
 		before, err := loadGraph(c.args[0])
 		if err != nil {
 			return err
@@ -49,6 +59,15 @@ func diffVerb(f *flag.FlagSet) func(c *call) error {
 		after, err := loadGraph(c.args[1])
 		if err != nil {
 			return err
+		}
+		if *html != "" {
+			page, err := comparePage(c, cut, before, after)
+			if err != nil {
+				return err
+			}
+			if err := c.write(*html, page); err != nil {
+				return err
+			}
 		}
 		d := attribution.Compare(before, after, *tolerance)
 		if *asJSON {
@@ -58,6 +77,27 @@ func diffVerb(f *flag.FlagSet) func(c *call) error {
 		c.printf("%s", diffText(d, before, after, *most))
 		return nil
 	}
+}
+
+// comparePage shows both graphs, pruned if they are whole.
+func comparePage(c *call, cut *cutFlags, before, after *attribution.Graph) ([]byte, error) {
+	d := drawing{cut: cut, theme: "light"}
+	a, optsA, err := d.view(before)
+	if err != nil {
+		return nil, err
+	}
+	b, optsB, err := d.view(after)
+	if err != nil {
+		return nil, err
+	}
+	nameA, nameB := filepath.Base(c.args[0]), filepath.Base(c.args[1])
+	both, err := viz.Compare(a, b, viz.CompareOptions{A: nameA, B: nameB, GraphA: optsA, GraphB: optsB})
+	if err != nil {
+		return nil, err
+	}
+	p := provenance()
+	p.Command = fmt.Sprintf("clt diff -html FILE %s %s", quoteShell(nameA), quoteShell(nameB))
+	return viz.Page([]viz.Section{{Output: both}}, viz.PageOptions{Title: nameA + " and " + nameB, Provenance: p})
 }
 
 // some is the list, [] in JSON if there is none.

@@ -44,6 +44,21 @@ func TestShowExportReport(t *testing.T) {
 	}
 }
 
+// TestDiffPage: two graphs on one page, the same bytes twice.
+func TestDiffPage(t *testing.T) {
+	whole, _ := makeGraph(t)
+	page := filepath.Join(t.TempDir(), "d.html")
+	must(t, "diff", whole, whole, "-html", page)
+	first, _ := os.ReadFile(page)
+	must(t, "diff", whole, whole, "-html", page)
+	if second, _ := os.ReadFile(page); !bytes.Equal(first, second) || !bytes.Contains(first, []byte("features are in both graphs")) {
+		t.Errorf("%d bytes, %d the second time", len(first), len(second))
+	}
+	if r := cli(t, "export", whole, "-html", page, "-features", t.TempDir()); r.status != statusUsage || !message.MatchString(r.stderr) {
+		t.Errorf("a folder without a store: exit %d, %q", r.status, r.stderr)
+	}
+}
+
 func TestPNG(t *testing.T) {
 	whole, _ := makeGraph(t)
 	out := filepath.Join(t.TempDir(), "g.png")
@@ -53,6 +68,9 @@ func TestPNG(t *testing.T) {
 		r := cli(t, "export", whole, "-png", out)
 		if r.status != statusFailed || !strings.Contains(r.stderr, "install one") {
 			t.Errorf("exit %d, %q", r.status, r.stderr)
+		}
+		if b, _ := os.ReadFile(strings.TrimSuffix(out, ".png") + ".svg"); !bytes.HasPrefix(b, []byte("<svg")) || !strings.Contains(r.stderr, "the picture is in g.svg") {
+			t.Errorf("no SVG instead: %q", r.stderr)
 		}
 	})
 	testenv.Slow(t)

@@ -19,6 +19,7 @@ import (
 
 func reportVerb(f *flag.FlagSet) func(c *call) error {
 	out := f.String("o", "", "HTML `file` (default: out/NAME.html)")
+	store := f.String("features", "", "`folder` of a feature store: labels and cards in the page of a graph")
 	cut := pruneFlags(f)
 	return func(c *call) error {
 		if len(c.args) != 1 {
@@ -51,6 +52,9 @@ func reportVerb(f *flag.FlagSet) func(c *call) error {
 		d := drawing{cut: cut, theme: "light"}
 		small, opts, err := d.view(g)
 		if err != nil {
+			return err
+		}
+		if opts.Features, err = c.knownFeatures(*store, small); err != nil {
 			return err
 		}
 		page, err := graphPage(c, path, small, opts)

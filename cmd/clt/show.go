@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
@@ -16,6 +17,7 @@ import (
 // drawing says where pictures go and how they look.
 type drawing struct {
 	svg, png, html, theme, title string
+	features                     string // folder of a feature store
 	width                        int
 	cut                          *cutFlags
 }
@@ -27,6 +29,7 @@ func drawFlags(f *flag.FlagSet) *drawing {
 	f.StringVar(&d.html, "html", "", "page `file` that needs nothing else")
 	f.StringVar(&d.theme, "theme", "light", "`theme` of pictures: light or dark")
 	f.StringVar(&d.title, "title", "", "`title` (default: the prompt)")
+	f.StringVar(&d.features, "features", "", "`folder` of a feature store (clt features build): labels, and cards in the page")
 	f.IntVar(&d.width, "width", 0, "width of pictures in pixels (default: what suits)")
 	return d
 }
@@ -80,6 +83,9 @@ func (d *drawing) draw(c *call) (*attribution.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.Features, err = c.knownFeatures(d.features, small); err != nil {
+		return nil, err
+	}
 	if d.svg != "" || d.png != "" {
 		svg, err := viz.GraphSVG(small, opts)
 		if err != nil {
@@ -91,7 +97,7 @@ func (d *drawing) draw(c *call) (*attribution.Graph, error) {
 			}
 		}
 		if d.png != "" {
-			if err := c.writePNG(d.png, svg); err != nil {
+			if err := c.writePNG(d.png, svg, d.svg != ""); err != nil {
 				return nil, err
 			}
 		}
@@ -122,11 +128,20 @@ func (d *drawing) view(g *attribution.Graph) (*attribution.Graph, viz.GraphOptio
 	return small, opts, nil
 }
 
-// writePNG has a Chromium draw the picture at twice its size.
-func (c *call) writePNG(path, svg string) error {
+// writePNG has a Chromium draw the picture at twice its size. Without one the
+// picture is written as SVG.
+func (c *call) writePNG(path, svg string, written bool) error {
 	browser := engine.FindChromium()
 	if browser == "" {
-		return fmt.Errorf("no Chromium found for %s; install one (apt-get install chromium) or set CLT_CHROMIUM, or take -svg", filepath.Base(path))
+		instead := ""
+		if !written {
+			other := strings.TrimSuffix(path, filepath.Ext(path)) + ".svg"
+			if err := c.write(other, []byte(svg)); err != nil {
+				return err
+			}
+			instead = "; the picture is in " + filepath.Base(other)
+		}
+		return fmt.Errorf("no Chromium found for %s%s; install one (apt-get install chromium) or set CLT_CHROMIUM", filepath.Base(path), instead)
 	}
 	data, err := screenshot(c.ctx, browser, svg)
 	if err != nil {

@@ -75,7 +75,7 @@ func (c *GraphComparison) Jaccard() float64 {
 	return 1
 }
 
-// Output is a table, and the features that both have.
+// Output is a table and the two pictures, in which shared features are filled.
 func (c *GraphComparison) Output() viz.Output {
 	name := func(g *Graph) string { return "“" + strings.TrimSpace(g.Prompt) + "”, " + g.CLT.Name }
 	rows := [][]string{
@@ -84,5 +84,15 @@ func (c *GraphComparison) Output() viz.Output {
 		{"only in the second: " + name(c.B), fmt.Sprint(c.OnlyB)},
 		{"shared part (Jaccard)", fmt.Sprintf("%.2f", c.Jaccard())},
 	}
-	return viz.Table("Two graphs", []string{"what", "value"}, rows)
+	counts := viz.Table("Two graphs", []string{"what", "value"}, rows)
+	if c.A.CLT.SHA256 != c.B.CLT.SHA256 {
+		return counts // numbers of features of two transcoders mean nothing to each other
+	}
+	a, b := c.A.view(), c.B.view()
+	a.Static, b.Static = static() || c.A.full == nil, static() || c.B.full == nil
+	both, err := viz.Compare(c.A.Graph, c.B.Graph, viz.CompareOptions{A: strings.TrimSpace(c.A.Prompt), B: strings.TrimSpace(c.B.Prompt), GraphA: a, GraphB: b})
+	if err != nil {
+		fail("compare", err)
+	}
+	return viz.Join("compare", counts, both)
 }
