@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
@@ -152,10 +153,14 @@ func (q *QK) kinds() viz.Output {
 
 // Weights lists the virtual weights of a feature, which no prompt changes: from and
 // to other features, token embeddings and logits. On the pocket model they are also
-// weighed by how features are active together in its world (ERA and TWERA).
-func (s *Session) Weights(layer, index int) *Weights {
-	w := &Weights{}
-	s.do("weights", wire.WeightsRequest{Setup: s.setup, Layer: layer, Index: index, World: s.setup.Model == "" || s.setup.Model == "pocket", Tokens: 8000, Top: 10}, &w.WeightsResponse, nil)
+// weighed by how features are active together in its world (ERA and TWERA). Each list
+// has ten entries, or as many as asked for; 0 for all.
+func (s *Session) Weights(layer, index int, top ...int) *Weights {
+	w, n := &Weights{}, 10
+	if len(top) > 0 {
+		n = top[0]
+	}
+	s.do("weights", wire.WeightsRequest{Setup: s.setup, Layer: layer, Index: index, World: s.setup.Model == "" || s.setup.Model == "pocket", Tokens: 8000, Top: n}, &w.WeightsResponse, nil)
 	return w
 }
 
@@ -192,4 +197,26 @@ func (w *Weights) Output() viz.Output {
 	}
 	return withWarnings("weights", w.Warnings, features("From features of earlier layers to "+name, w.Inputs), features("From "+name+" to features of later layers", w.Outputs),
 		tokens("From token embeddings to "+name, w.Tokens), tokens("From "+name+" to logits, relative to their mean", w.Logits))
+}
+
+// Residual is the part of an edge that never crosses attention: from a source into a
+// target as Graph takes it ("feature:L/F@P"; "" for the likeliest next token).
+func (s *Session) Residual(prompt, target string, source attribution.ID) float64 {
+	req := wire.HeadsRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, MaxLogits: 1, Top: 1 << 20}
+	if target != "" {
+		req.Targets = []string{target}
+	}
+	var r wire.HeadsResponse
+	s.do("heads", req, &r, nil)
+	for _, e := range r.Targets[0].Edges {
+		if e.Source.ID != source.String() {
+			continue
+		}
+		for _, p := range e.Parts {
+			if p.Layer < 0 {
+				return p.Weight
+			}
+		}
+	}
+	return 0
 }

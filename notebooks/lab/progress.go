@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	barGap   = 250 * time.Millisecond // at most four updates a second
+	barGap = 250 * time.Millisecond // at most four updates a second
 )
 
 // barDelay is how long a call takes before it shows a bar. Whether a call is just
