@@ -67,3 +67,11 @@ func Check(ok bool, claim string, detail ...any) {
 	}
 	Show(viz.Check(claim, true, text))
 }
+
+// Must ends the cell if there is an error, and returns the value otherwise.
+func Must[T any](value T, err error) T {
+	if err != nil {
+		fail("must", err)
+	}
+	return value
+}
