@@ -1,12 +1,11 @@
 package clt
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
+
+	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 )
 
 // HashWeights is the SHA-256 over the bytes of all files of tensors in a folder,
@@ -26,19 +25,7 @@ func HashWeights(fsys fs.FS) (string, error) {
 		return "", err
 	}
 	slices.Sort(names)
-	h := sha256.New()
-	for _, n := range names {
-		f, err := fsys.Open(n)
-		if err != nil {
-			return "", err
-		}
-		_, err = io.Copy(h, f)
-		_ = f.Close()
-		if err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return safetensors.SHA256(fsys, names)
 }
 
 // RecordedHash is what HashWeights gave when Save wrote the folder, as clt.json has

@@ -142,6 +142,7 @@ func TestStream(t *testing.T) {
 		t.Errorf("streamed %v, want %v", got, want.Tokens[:4])
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	var last error
 	for _, err := range m.Stream(ctx, Program{}, ids, GenerateConfig{N: 6}) {

@@ -103,7 +103,7 @@ func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error)
 	hashed := make(chan error, 1)
 	go func() {
 		var err error
-		m.SHA256, err = hashFiles(ckpt.paths)
+		m.SHA256, err = safetensors.SHA256(os.DirFS(ckpt.dir), ckpt.names)
 		hashed <- err
 	}()
 	err = eachParam(ckpt.files, cfg, opts.Double, m.addWeight)
@@ -111,7 +111,7 @@ func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error)
 		err = herr
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(m.Name, filepath.Base(ckpt.paths[0])))
+		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(m.Name, ckpt.names[0]))
 	}
 	if hasTokenizer(dir) {
 		// A tokenizer of another kind does not keep the model from running on ids.

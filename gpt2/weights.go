@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -115,7 +114,8 @@ func hashName(s string) uint64 {
 type checkpoint struct {
 	files map[string]*safetensors.File // tensor name as stored -> file
 	open  []*safetensors.File
-	paths []string
+	dir   string
+	names []string // of the files, in order
 }
 
 func (c *checkpoint) Close() {
@@ -153,14 +153,14 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 		}
 		sort.Strings(paths)
 	}
-	c := &checkpoint{files: map[string]*safetensors.File{}, paths: paths}
+	c := &checkpoint{files: map[string]*safetensors.File{}, dir: dir}
 	for _, p := range paths {
 		f, err := safetensors.Open(p)
 		if err != nil {
 			c.Close()
 			return nil, fmt.Errorf("gpt2: load %s: %w", filepath.Base(dir), err)
 		}
-		c.open = append(c.open, f)
+		c.open, c.names = append(c.open, f), append(c.names, filepath.Base(p))
 		for _, n := range f.Names() {
 			if c.files[n] != nil {
 				c.Close()
@@ -228,23 +228,6 @@ func eachParam(files map[string]*safetensors.File, c Config, double bool, use fu
 
 func nonFinite(name string, a Array, i int) error {
 	return fmt.Errorf("gpt2: %s has a value that is not finite at index %d of %v; the file is damaged or training diverged", name, i, a.Shape)
-}
-
-// hashFiles is the SHA-256 over the contents of the files in order.
-func hashFiles(paths []string) (string, error) {
-	h := sha256.New()
-	for _, p := range paths {
-		f, err := os.Open(p)
-		if err != nil {
-			return "", err
-		}
-		_, err = io.Copy(h, f)
-		_ = f.Close()
-		if err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // tensors returns the weights for writing, with the prefix of Hugging Face.

@@ -14,7 +14,11 @@ export JUPYTER_RUNTIME_DIR="$state/jupyter/runtime"
 export IPYTHONDIR="$state/jupyter/ipython"
 export PYTHONPATH="$root/notebooks/templates"
 
-die() { printf '\033[31m%s\033[0m\n' "$*" >&2; exit 1; }
+# die says why, in red on a terminal.
+die() {
+	if [ -t 2 ] && [ -z "${NO_COLOR:-}" ]; then printf '\033[31m%s\033[0m\n' "$*" >&2; else printf '%s\n' "$*" >&2; fi
+	exit 1
+}
 
 # sha256 of what stands on standard input
 digest() {

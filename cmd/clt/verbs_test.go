@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
 )
 
@@ -325,4 +327,21 @@ func TestDiff(t *testing.T) {
 		t.Errorf("two graphs: %s", d["nodes_gained"])
 	}
 	must(t, "diff", whole, other)
+}
+
+// Samples, penalty, stop tokens and a text longer than the context.
+func TestGenerateFlags(t *testing.T) {
+	args := []string{"generate", "-backend", "go", "-prompt", "The cat", "-n", "6", "-temperature", "1.5", "-seed", "3"}
+	res := decode[wire.GenerateResponse](t, must(t, append(args, "-samples", "3", "-repetition-penalty", "1.3", "-json")...))
+	if len(res.More) != 2 || res.New != 6 || len(res.More[1].Logprobs) != 6 || res.Text == res.More[0].Text {
+		t.Errorf("%+v", res)
+	}
+	stopped := decode[wire.GenerateResponse](t, must(t, append(args, "-repetition-penalty", "1.3", "-stop", fmt.Sprint(res.IDs[len(res.IDs)-6]), "-json")...))
+	if stopped.New != 1 {
+		t.Errorf("%d tokens although the first was to stop it", stopped.New)
+	}
+	long := decode[wire.GenerateResponse](t, must(t, append(args, "-n", "80", "-slide", "-json")...))
+	if long.New != 80 { // the pocket model's context is 64
+		t.Errorf("%d new tokens, want 80", long.New)
+	}
 }

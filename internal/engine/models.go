@@ -185,19 +185,33 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 		}
 	}
 	cfg := gpt2.DefaultGenerateConfig()
-	cfg.N, cfg.Seed = req.N, req.Seed
+	cfg.N, cfg.Seed, cfg.Stop, cfg.RepetitionPenalty, cfg.Slide = req.N, req.Seed, req.Stop, req.Penalty, req.Slide
 	cfg.Sampler = gpt2.Sampler{Temperature: req.Temperature, TopK: req.TopK, TopP: req.TopP}
-	done := 0
-	g, err := m.Generate(ctx, program, ids, cfg, func(int32) bool {
-		done++
-		tell(report, wire.Progress{Phase: "generate", Done: done, Total: cfg.N})
-		return true
-	})
-	if err != nil {
-		return out, err
+	if program.Hook != nil && cfg.Slide {
+		return out, fmt.Errorf("engine: generate: edits and replacement models count positions from the start of the text, which slides; leave out one of the two")
 	}
+	samples := max(1, req.Samples)
+	var list []wire.GenerateResponse
+	for cfg.Sample = range samples {
+		done := cfg.Sample * cfg.N
+		g, err := m.Generate(ctx, program, ids, cfg, func(int32) bool {
+			done++
+			tell(report, wire.Progress{Phase: "generate", Done: done, Total: samples * cfg.N})
+			return true
+		})
+		if err != nil {
+			return out, err
+		}
+		list = append(list, generated(m, g, req))
+	}
+	out = list[0]
+	out.More = list[1:]
+	return out, nil
+}
+
+func generated(m *gpt2.Model, g *gpt2.Generation, req wire.GenerateRequest) wire.GenerateResponse {
 	all := slices.Concat(g.Prompt, g.Tokens)
-	out = wire.GenerateResponse{IDs: all, Logprobs: g.Logprobs, New: len(g.Tokens), Tokens: m.TokenTexts(all)}
+	out := wire.GenerateResponse{IDs: all, Logprobs: g.Logprobs, New: len(g.Tokens), Tokens: m.TokenTexts(all)}
 	visible := all
 	if m.Config.BOS >= 0 && len(all) > 0 && all[0] == m.Config.BOS && !req.NoBOS && req.Text != "" {
 		visible = all[1:]
@@ -205,7 +219,7 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 	if m.Tokenizer != nil {
 		out.Text = m.Tokenizer.DecodeString(visible)
 	}
-	return out, nil
+	return out
 }
 
 // Encode lists the active features of a prompt.

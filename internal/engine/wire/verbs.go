@@ -103,6 +103,10 @@ type GenerateRequest struct {
 	TopK        int      `json:"top_k,omitempty"`
 	TopP        float64  `json:"top_p,omitempty"`
 	Seed        uint64   `json:"seed"`
+	Samples     int      `json:"samples,omitempty"` // continuations; 0 is one
+	Penalty     float64  `json:"repetition_penalty,omitempty"`
+	Slide       bool     `json:"slide,omitempty"`       // a text longer than the context goes on with its last half
+	Stop        []int32  `json:"stop,omitempty"`        // tokens after which it ends
 	Edits       []string `json:"edits,omitempty"`       // live edits, as InterveneRequest has them
 	Other       *Prompt  `json:"other,omitempty"`       // prompt that swaps take activations from
 	Replacement bool     `json:"replacement,omitempty"` // continue with the full replacement model
@@ -116,6 +120,8 @@ type GenerateResponse struct {
 	Logprobs []float64 `json:"logprobs"`
 	New      int       `json:"new"` // how many of the ids are new
 	Tokens   []string  `json:"tokens"`
+
+	More []GenerateResponse `json:"more,omitempty"` // the further samples
 }
 
 // TrainLMRequest trains a language model. Zero numbers take the defaults.
