@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$root"
 root_flag=()
 [ "$(id -u)" != 0 ] || root_flag=(--allow-root)
-exec "$venv/bin/jupyter-lab" --ServerApp.root_dir="$root" ${root_flag[@]+"${root_flag[@]}"} "$@"
+exec "$venv/bin/jupyter-lab" --ServerApp.root_dir="$root" --config="$root/notebooks/templates/lab/server.py" ${root_flag[@]+"${root_flag[@]}"} "$@"

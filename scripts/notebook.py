@@ -1,7 +1,7 @@
 """Runs notebooks and writes reports; used by make demo, notebooks and reports, and by clt nb and clt report.
 
 notebook.py run [--in-place] [--report] [--kernel NAME] NOTEBOOK...   execute; copies go to out/nb
-notebook.py report [-o FILE] NOTEBOOK...                              one self-contained page each, outputs as saved
+notebook.py report [-o FILE] [--no-input] NOTEBOOK...                 one self-contained page each, outputs as saved
 """
 import argparse
 import os
@@ -80,15 +80,15 @@ def write(nb, path):
     os.replace(tmp, path)
 
 
-def report(nb, name, target):
+def report(nb, name, target, code=True):
     """Writes the notebook, outputs as they are, as one page that needs nothing else."""
     from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
     sys.path.insert(0, str(TEMPLATES))
     import page
 
-    exporter = HTMLExporter(template_name="clt", extra_template_basedirs=[str(TEMPLATES)],
-                            preprocessors=[page.MathML, page.Outline])
+    exporter = HTMLExporter(config=page.configure(Config()), exclude_input=not code)
     body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})
     target.parent.mkdir(parents=True, exist_ok=True)
     tmp = target.with_name(f".{target.name}.{os.getpid()}")
@@ -165,7 +165,7 @@ def report_command(args):
     for path in args.notebooks:
         nb = nbformat.read(path, as_version=4)
         page = args.output or OUT / (path.stem + ".html")
-        print(f"report: {shown(page)} ({report(nb, path.stem, page) / 1024:.0f} KiB)")
+        print(f"report: {shown(page)} ({report(nb, path.stem, page, not args.no_input) / 1024:.0f} KiB)")
 
 
 def main():
@@ -179,6 +179,7 @@ def main():
     run.set_defaults(command=run_command)
     rep = commands.add_parser("report")
     rep.add_argument("-o", dest="output", type=pathlib.Path)
+    rep.add_argument("--no-input", action="store_true", help="leave the code out")
     rep.set_defaults(command=report_command)
     for p in (run, rep):
         p.add_argument("notebooks", nargs="+", type=pathlib.Path)

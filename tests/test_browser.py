@@ -1,4 +1,5 @@
 """What a person sees in JupyterLab and in a report, with a real browser."""
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 import nbformat
@@ -39,32 +41,39 @@ def folder():
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def lab(chromium, folder):
+@contextlib.contextmanager
+def jupyter(log, base="/"):
     """The address of a running JupyterLab, started as make lab does."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    log = open(folder / "lab.log", "w")
     environment = {k: v for k, v in os.environ.items() if k not in ("CLT_KEEP_GOING", "CLT_GONB_FLAGS")}
-    server = subprocess.Popen([ROOT / "scripts" / "lab.sh", "--no-browser", f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}"],
-                              cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{base}/api?token={TOKEN}", timeout=2)
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "lab.log").read_text()[-2000:]
-                time.sleep(0.25)
-        else:
-            pytest.fail("JupyterLab did not start")
-        yield base
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
+    environment["JUPYTERLAB_SETTINGS_DIR"] = f"{log}.settings"  # not the user's own: a test chooses the dark theme
+    environment["JUPYTERLAB_WORKSPACES_DIR"] = f"{log}.workspaces"
+    with open(log, "w") as out:
+        server = subprocess.Popen([ROOT / "scripts" / "lab.sh", "--no-browser", f"--ServerApp.port={port}", f"--ServerApp.base_url={base}",
+                                   f"--IdentityProvider.token={TOKEN}"], cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        address = f"http://127.0.0.1:{port}{base.rstrip('/')}"
+        try:
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=2)
+                    break
+                except OSError:
+                    assert server.poll() is None, pathlib.Path(log).read_text()[-2000:]
+                    time.sleep(0.25)
+            else:
+                pytest.fail("JupyterLab did not start")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def lab(chromium, folder):
+    with jupyter(folder / "lab.log") as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +91,8 @@ def page(browser):
     """A page that records requests to other machines and errors of the console."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
-    page.outside, page.errors = [], []
+    page.outside, page.errors, page.seen = [], [], []
+    page.on("request", lambda r: page.seen.append(r.url))
     page.on("request", lambda r: r.url.startswith(("http://127.0.0.1", "data:", "blob:", "about:", "file:")) or page.outside.append(r.url))
     page.on("console", lambda m: m.type == "error" and page.errors.append(m.text[:200]))
     page.on("pageerror", lambda e: page.errors.append(str(e)[:200]))
@@ -159,6 +169,211 @@ def test_failing_cell_is_one_red_line_and_stops_run_all(lab, page, folder):
     page.screenshot(path=SHOTS / "failing.png")
 
 
+def shell(page, command):
+    """Runs a command of JupyterLab by the menu that has it."""
+    menu, entry = command
+    page.click(f".lm-MenuBar-item:has-text('{menu}')")
+    page.click(f".lm-Menu-item:has-text('{entry}') >> visible=true")
+
+
+def break_signature(path):
+    """Another source, so that JupyterLab does not trust the outputs: what a fresh clone looks like."""
+    nb = json.loads(path.read_text())
+    nb["cells"][0]["source"] = ["# copy\n"] + list(nb["cells"][0]["source"])
+    path.write_text(json.dumps(nb))
+
+
+def scroll_through(page):
+    page.hover(".jp-Notebook")
+    for _ in range(60):  # cells are drawn when they come into view
+        page.mouse.wheel(0, 600)
+        page.wait_for_timeout(25)
+    page.wait_for_timeout(300)
+
+
+GRAPH = [
+    lab_cell('g := lab.Open("pocket").Graph(" The capital of France is")\nlab.Show(g.Prune())'),
+    lab_cell('lab.Check(true, "the end", "")'),
+]
+
+
+def graph_frame(page):
+    """The frame of the first graph, when it is alive."""
+    page.wait_for_selector("iframe.clt-frame", timeout=60_000)
+    page.wait_for_function("() => { const f = document.querySelector('iframe.clt-frame'); return f && f.offsetHeight > 150 }", timeout=20_000)
+    return page.frame_locator("iframe.clt-frame >> nth=0")
+
+
+# E2, E3, E9 and "click a node, search, slide, save, reopen untrusted, trust": one notebook, as a person would.
+def test_graph_lives_is_saved_reopened_and_trusted(lab, page, folder):
+    path = notebook(folder / "größe und Ω" / "graph.ipynb", GRAPH)  # a folder with spaces and letters beyond ASCII
+    page.on("dialog", lambda d: d.accept())
+    open_notebook(page, lab, path)
+    run_all(page)
+    wait_all_run(page, 2)
+    frame = graph_frame(page)
+    assert not page.locator(".clt-static >> nth=0").is_visible(), "the picture stays beside the frame"
+    assert page.evaluate("() => { try { return String(document.querySelector('iframe.clt-frame').contentDocument) } catch (e) { return 'denied' } }") in ("null", "denied")
+    whole = frame.locator("#sum").inner_text()
+    frame.locator("#list").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert frame.locator("#live").inner_text().strip(), "the live region says nothing about the node"
+    frame.locator("#q").fill("Paris")
+    assert "found" in frame.locator("#found").inner_text()
+    frame.locator("#cut").evaluate("e => { e.value = 30; e.dispatchEvent(new Event('input')) }")
+    assert frame.locator("#sum").inner_text() != whole, "the slider changes nothing"
+    page.screenshot(path=SHOTS / "graph-alive.png")
+    page.click(".jp-Notebook .jp-CodeCell >> nth=1")
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1500)
+    assert any(o.get("metadata", {}).get("clt", {}).get("kind") == "graph" for c in json.loads(path.read_text())["cells"] for o in c.get("outputs", [])), "not saved"
+    # The theme follows JupyterLab's.
+    light = page.evaluate("getComputedStyle(document.querySelector('.clt-out')).backgroundColor")
+    page.click(".lm-MenuBar-item:has-text('Settings')")
+    page.hover(".lm-Menu-item:has-text('Theme') >> nth=0")
+    page.click(".lm-Menu-item:has-text('JupyterLab Dark') >> nth=0")
+    page.wait_for_function("() => document.body.getAttribute('data-jp-theme-light') === 'false'", timeout=15_000)
+    page.wait_for_timeout(600)
+    assert page.evaluate("getComputedStyle(document.querySelector('.clt-out')).backgroundColor") != light
+    page.screenshot(path=SHOTS / "graph-dark.png")
+    # Somebody else's copy: the picture and its table are there, nothing runs.
+    break_signature(path)
+    open_notebook(page, lab, path)
+    page.wait_for_selector(".clt-static img", state="attached", timeout=30_000)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=SHOTS / "graph-untrusted.png")
+    assert page.locator("iframe.clt-frame").count() == 0
+    assert page.locator(".clt-static img >> nth=0").evaluate("e => e.complete && e.naturalWidth > 300")
+    page.locator(".clt-out details summary >> nth=0").click()
+    assert page.locator(".clt-out details table >> nth=0").is_visible()
+    # Trusted, it lives again.
+    subprocess.run([sys.executable, "-m", "jupyter", "trust", str(path)], check=True, capture_output=True)
+    open_notebook(page, lab, path)
+    graph_frame(page)
+    assert page.outside == [] and page.errors == []
+
+
+# E4: File, Save and Export Notebook As, HTML: our page, which opens offline.
+def test_export_menu_writes_our_page(lab, page, browser, folder):
+    path = folder / "exported.ipynb"
+    shutil.copy(executed_quickstart(), path)
+    open_notebook(page, lab, path)
+    page.click(".lm-MenuBar-item:has-text('File')")
+    page.hover(".lm-Menu-item:has-text('Save and Export Notebook As')")
+    downloads = []
+    page.on("download", lambda d: downloads.append(d))
+    page.context.on("page", lambda p: p.on("download", lambda d: downloads.append(d)))
+    page.locator(".lm-Menu-item:has-text('HTML')").last.click()
+    page.click(".jp-Dialog .jp-mod-accept")  # sanitised, as it proposes
+    end = time.monotonic() + 90
+    while not downloads and time.monotonic() < end:
+        page.wait_for_timeout(200)
+    assert downloads, "the menu exports nothing"
+    target = folder / "exported.html"
+    downloads[0].save_as(target)
+    text = target.read_text()
+    assert "default-src 'none'" in text and 'id="clt-provenance"' in text and "Figure 1" in text and str(ROOT) not in text
+    requests, errors = [], []
+    context = browser.new_context(offline=True)
+    p = context.new_page()
+    p.on("request", lambda r: r.url.startswith("http") and requests.append(r.url))
+    p.on("console", lambda m: m.type == "error" and errors.append(m.text[:200]))
+    p.goto(target.as_uri())
+    p.wait_for_timeout(1500)
+    assert p.locator("iframe.clt-frame").count() >= 1, "the graph does not live on the page"
+    assert requests == [] and errors == []
+    context.close()
+
+
+# E5: scrolling a notebook of many outputs up and down leaves no picture blank.
+def test_scrolling_leaves_no_blank_picture(lab, page, folder):
+    path = folder / "many.ipynb"
+    nb = json.loads(executed_quickstart().read_text())
+    cells = [c for c in nb["cells"] if any("text/html" in o.get("data", {}) for o in c.get("outputs", []))]
+    nb["cells"] = nb["cells"][:1]
+    for i in range(40):
+        c = json.loads(json.dumps(cells[i % len(cells)]))
+        c["id"] = f"many-{i}"
+        nb["cells"].append(c)
+    path.write_text(json.dumps(nb))
+    open_notebook(page, lab, path)
+    for direction in (1, -1, 1):
+        page.hover(".jp-Notebook")
+        for _ in range(70):
+            page.mouse.wheel(0, direction * 900)
+            page.wait_for_timeout(15)
+    page.wait_for_timeout(800)
+    seen = page.evaluate("""() => [...document.querySelectorAll('.clt-out img')].filter(e => e.offsetParent).map(e => [e.complete, e.naturalWidth, e.getBoundingClientRect().height])""")
+    assert len(seen) >= 3 and all(done and w > 0 and h > 0 for done, w, h in seen), seen
+    assert page.outside == [] and page.errors == []
+
+
+# E6: the stop button ends a training with what was reached kept; running the cell again goes on from there.
+def test_interrupt_keeps_what_was_reached(lab, page, folder):
+    out = ROOT / "out" / "browser-train"
+    shutil.rmtree(out, ignore_errors=True)
+    train = 'lab.Show(lab.Open("pocket").Train(lab.TrainOptions{Out: "out/browser-train", Features: 64, Steps: %d, Resume: %s}))'
+    path = notebook(folder / "train.ipynb", [lab_cell(train % (100_000, "false"))])
+    open_notebook(page, lab, path)
+    run_all(page)
+    page.wait_for_function("() => /step \\d{2,} of 100000/.test(document.querySelector('.jp-Notebook').innerText)", timeout=90_000)
+    begin = time.monotonic()
+    page.click("[data-command='notebook:interrupt-kernel'], button[title*='Interrupt']")
+    wait_all_run(page, 1)
+    took = time.monotonic() - begin
+    assert took < 10, f"the cell went on for {took:.0f} s"
+    page.wait_for_timeout(500)
+    text = page.inner_text(".jp-Notebook")
+    assert "panic" not in text and "goroutine" not in text
+    page.screenshot(path=SHOTS / "interrupted.png")
+    assert any((out / "checkpoints").iterdir()), "nothing was kept"
+    shutil.rmtree(out, ignore_errors=True)
+
+
+# E7: after a restart the last cell alone works, or says which cell to run first.
+def test_restart_and_run_the_last_cell(lab, page, folder):
+    path = notebook(folder / "restart.ipynb", GRAPH[:1] + [lab_cell('lab.Show(lab.Open("pocket").Predict(" The capital of France is"))')])
+    open_notebook(page, lab, path)
+    run_all(page)
+    wait_all_run(page, 2)
+    page.click(".lm-MenuBar-item:has-text('Kernel')")
+    page.click(".lm-Menu-item:has-text('Restart Kernel and Clear Outputs')")
+    page.click(".jp-Dialog .jp-mod-accept")
+    page.wait_for_timeout(2500)
+    page.click(".jp-CodeCell >> nth=1")
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function("() => /Paris|not imported|undefined/.test([...document.querySelectorAll('.jp-CodeCell')][1].innerText)", timeout=60_000)
+    assert "Paris" in page.inner_text(".jp-CodeCell >> nth=1")
+
+
+# E8: two tabs on one notebook: none crashes, the result is in both or in one.
+def test_two_tabs_on_one_notebook(lab, page, folder):
+    path = notebook(folder / "tabs.ipynb", [lab_cell('lab.Check(true, "seen", "")')])
+    open_notebook(page, lab, path)
+    other = page.context.new_page()
+    other.goto(f"{lab}/lab/workspaces/other/tree/{path.relative_to(ROOT)}?token={TOKEN}&reset")
+    other.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+    run_all(page)
+    wait_all_run(page, 1)
+    page.wait_for_timeout(1500)
+    assert "seen" in page.inner_text(".jp-CodeCell .jp-OutputArea")
+    assert other.locator(".jp-Notebook .jp-Cell").count() == 1 and page.errors == []
+    other.close()
+
+
+# E10: behind a base URL, as on a hub: nothing may assume / or a port.
+def test_behind_a_base_url(chromium, page, folder):
+    path = notebook(folder / "base.ipynb", GRAPH)
+    with jupyter(folder / "base.log", "/user/x/") as address:
+        open_notebook(page, address, path)
+        run_all(page)
+        wait_all_run(page, 2)
+        graph_frame(page)
+        outside = [u for u in page.seen if u.startswith("http") and "/user/x/" not in u]
+        assert outside == [] and page.errors == []
+
+
 def executed_quickstart():
     path = ROOT / "notebooks" / "quickstart.ipynb"
     if not path.exists() or not any(c.get("outputs") for c in json.loads(path.read_text())["cells"]):
@@ -170,13 +385,9 @@ def test_quickstart_is_readable_untrusted(lab, page, folder):
     """What a person sees who opens a fresh clone: pictures and tables, no scripts, no spilled markup."""
     path = folder / "untrusted.ipynb"
     shutil.copy(executed_quickstart(), path)
-    nb = json.loads(path.read_text())
-    nb["cells"][0]["source"] = ["# copy\n"] + list(nb["cells"][0]["source"])  # another signature
-    path.write_text(json.dumps(nb))
+    break_signature(path)
     open_notebook(page, lab, path)
-    for y in range(0, 20_000, 600):  # cells are drawn when they come into view
-        page.mouse.wheel(0, 600)
-        page.wait_for_timeout(40)
+    scroll_through(page)
     assert page.locator(".jp-Notebook iframe").count() == 0
     text = page.inner_text(".jp-Notebook")
     for spilled in ("<svg", "<div", "function(", "data:image"):

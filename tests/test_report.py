@@ -57,6 +57,79 @@ def test_report_is_self_contained_and_repeatable(tmp_path):
     assert str(ROOT) not in html and len(html) < 40_000
 
 
+def provenance(html):
+    return json.loads(re.search(r'<script [^>]*id="clt-provenance"[^>]*>(.*?)</script>', html, re.S).group(1))
+
+
+HOSTILE = [
+    "<script>window.__pwn=1</script>", "<img src=x onerror='window.__pwn=1'>", "<svg onload=window.__pwn=1>", "<iframe srcdoc='<script>top.__pwn=1</script>'></iframe>",
+    "<a href='java\tscript:window.__pwn=1'>x</a>", "<form action='https://example.org'><input></form>", "<img src='https://example.org/x.png'>",
+    "<div style='background:url(https://example.org)'>x</div>", "<meta http-equiv=refresh content='0;url=https://example.org'>", "<img src=x onerror=window.__pwn=1",
+    "<math><mtext><style><img src=x onerror=window.__pwn=1></style></mtext></math>", "<details open ontoggle=window.__pwn=1>x</details>", "<object data='data:text/html,x'></object>",
+]
+
+
+def hostile(path):
+    """A notebook that was written by somebody who means no good."""
+    make(path, "md:# Title\n\n" + "\n\n".join(HOSTILE), *["%%\n// nothing"] * 4)
+    nb = nbformat.read(path, 4)
+    new = nbformat.v4.new_output
+    nb.cells[1].outputs = [new("display_data", {"text/html": h, "text/plain": f"plain {i}"}) for i, h in enumerate(HOSTILE)]
+    nb.cells[2].outputs = [new("display_data", {"text/html": h, "text/plain": f"ours {i}"}, metadata={"clt": {"kind": "graph", "v": 1}}) for i, h in enumerate(HOSTILE)]
+    nb.cells[3].outputs = [new("display_data", {"application/javascript": "window.__pwn=1"}), new("display_data", {"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><script>window.__pwn=1</script></svg>"}),
+                           new("display_data", {"text/markdown": HOSTILE[0]}), new("display_data", {"text/latex": "$x$<script>window.__pwn=1</script>"}),
+                           new("stream", name="stdout", text=HOSTILE[0]), new("error", ename=HOSTILE[0], evalue=HOSTILE[1], traceback=[HOSTILE[0], "\x1b[31mred\x1b[0m"])]
+    nb.cells[4].outputs = [new("display_data", {"text/html": "<table><tr><td><b>kept</b></td></tr></table>", "text/plain": "x"})]
+    nbformat.write(nb, path)
+    return path
+
+
+def test_foreign_outputs_cannot_run(tmp_path):
+    done = tool("report", "-o", tmp_path / "h.html", hostile(tmp_path / "h.ipynb"))
+    assert done.returncode == 0, done.stderr
+    html = (tmp_path / "h.html").read_text()
+    body = html[html.index("<main"):html.index("</main>")]
+    scan = template._Scan()
+    scan.feed(body)
+    assert scan.scripts == [] and scan.bad == "", scan.bad
+    assert "<b>kept</b>" in body and "plain 1" in body and "ours 1" in body, "plain text must stand in for what was left out"
+    assert "data:image/svg+xml;base64," in body and html.count("<script") == 2, "our two scripts and no other"
+
+
+def test_only_our_script_is_ours():
+    swap = (ROOT / "viz" / "frame" / "swap.js").read_text()
+    ours = "".join(x.strip() + "\n" for x in swap.splitlines() if x.strip() and not x.strip().startswith("//")).rstrip("\n")
+    good = "<div><script>" + ours + '("\\u003cp>","title");</script></div>'
+    assert template.harmless(good, True)
+    assert not template.harmless(good, False), "not without our mark"
+    for bad in (good.replace('"title");', '"title");window.__pwn=1;'), good.replace('"title")', '"title"+window.__pwn())'), good.replace("(function", "x=1;(function"),
+                good.replace("<script>", "<script src='data:,x'>"), good.replace('"title"', "window"), good.replace("</script>", "")):
+        assert not template.harmless(bad, True), bad[-80:]
+
+
+def test_report_counts_numbers_and_says_where_from(tmp_path):
+    path = make(tmp_path / "my book.ipynb", "md:# Book\n\n## One", "%%\n// a")
+    nb = nbformat.read(path, 4)
+    out = lambda kind, html, plain: nbformat.v4.new_output("display_data", {"text/html": html, "text/plain": plain}, metadata={"clt": {"kind": kind, "v": 1}})  # noqa: E731
+    nb.cells[1].outputs = [out("table", "<table><caption>Numbers</caption></table>", "t"), out("check", "<p>c</p>", "✓ holds"), out("check", "<p>c</p>", "✗ fails"),
+                           out("topk", '<div class="clt-head" style=""><div style="">After &lt;b&gt;</div></div>', "k"), out("finding", "<p>f</p>", "Paris comes from one feature.")]
+    nbformat.write(nb, path)
+    assert tool("report", "-o", tmp_path / "1.html", path).returncode == 0
+    html = (tmp_path / "1.html").read_text()
+    assert html.count("<h1") == 1 and "Figure 1. Numbers" in html and "Figure 2. After &lt;b&gt;" in html
+    assert "1 of 2 checks hold" in html and "1 checks do not hold" in html and "<p>Paris comes from one feature.</p>" in html
+    block = provenance(html)
+    assert block["schema"] == "clt-provenance/1" and block["notebook"] == "my book.ipynb" and block["command"] == "clt nb run -report 'my book.ipynb'"
+    assert len(block["cells_sha256"]) == 64 and str(tmp_path) not in html
+    nb.cells[1].outputs[0]["data"]["text/plain"] = "other"
+    nbformat.write(nb, path)
+    assert tool("report", "-o", tmp_path / "2.html", path).returncode == 0
+    other = provenance((tmp_path / "2.html").read_text())
+    assert other["outputs_sha256"] != block["outputs_sha256"] and other["cells_sha256"] == block["cells_sha256"]
+    assert tool("report", "--no-input", "-o", tmp_path / "3.html", path).returncode == 0
+    assert '<details class="code">' in html and '<details class="code">' not in (tmp_path / "3.html").read_text()
+
+
 def test_runner_says_which_cell_failed(tmp_path):
     path = make(tmp_path / "fails.ipynb", "%%\nfmt.Println(1)", lab_cell('lab.Check(false, "rows add up", "got 2")'))
     done = tool("run", path)

@@ -20,6 +20,7 @@ import (
 func reportVerb(f *flag.FlagSet) func(c *call) error {
 	out := f.String("o", "", "HTML `file` (default: out/NAME.html)")
 	store := f.String("features", "", "`folder` of a feature store: labels and cards in the page of a graph")
+	noInput := f.Bool("no-input", false, "notebooks: leave the code out")
 	cut := pruneFlags(f)
 	return func(c *call) error {
 		if len(c.args) != 1 {
@@ -36,7 +37,11 @@ func reportVerb(f *flag.FlagSet) func(c *call) error {
 			return err
 		}
 		if strings.EqualFold(filepath.Ext(path), ".ipynb") {
-			if err := c.notebookScript("report", "-o", *out, path); err != nil {
+			args := []string{"report", "-o", *out}
+			if *noInput {
+				args = append(args, "--no-input")
+			}
+			if err := c.notebookScript(append(args, path)...); err != nil {
 				return err
 			}
 			c.remark("wrote %s", *out)

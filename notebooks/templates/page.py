@@ -1,6 +1,14 @@
-"""nbconvert preprocessors for the clt template: mathematics as MathML, an outline, colours for code."""
+"""nbconvert for the clt template: foreign outputs made harmless, mathematics as MathML, an outline, numbered figures, a
+summary, and where the page comes from. Used by notebook.py and, through templates/lab/server.py, by JupyterLab's export menu.
+"""
+import base64
+import hashlib
 import html
+import json
+import pathlib
 import re
+import shlex
+from html.parser import HTMLParser
 
 from latex2mathml.converter import convert
 from nbconvert.preprocessors import Preprocessor
@@ -42,6 +50,190 @@ class MathML(Preprocessor):
         return cell, resources
 
 
+# --- what may run ----------------------------------------------------------------------------------------------------
+
+# The one script that our outputs have, in all its versions: it puts the interactive frame in place of the picture. Any other
+# is foreign.
+_SWAP = set((pathlib.Path(__file__).parent / "clt" / "swap.sha256").read_text().split())
+_DATA = json.JSONDecoder()
+_REFUSED = {"script", "iframe", "object", "embed", "applet", "form", "input", "button", "link", "meta", "base", "frame", "frameset",
+            "style", "template", "svg", "math", "video", "audio", "source", "portal", "body", "html", "head"}
+
+
+def _is_swap(script):
+    """Is it our script, called with two texts and nothing else?"""
+    cut = script.find('("')  # the first text; the script itself has none in double quotes
+    if cut < 0 or hashlib.sha256(script[:cut].encode()).hexdigest() not in _SWAP:
+        return False
+    try:
+        document, end = _DATA.raw_decode(script, cut + 1)
+        title, last = _DATA.raw_decode(script, end + 1)
+    except ValueError:
+        return False
+    return isinstance(document, str) and isinstance(title, str) and script[end] == "," and script[last:].strip() == ");"
+
+
+class _Scan(HTMLParser):
+    """Finds what could run, load or send something."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.bad, self.script, self.scripts = "", None, []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "script" and not attrs:
+            self.script = ""
+        elif tag in _REFUSED:
+            self.bad = self.bad or tag
+        for name, value in attrs:
+            value = re.sub(r"[\x00-\x20]", "", (value or "").lower())
+            link = r"#|https?://" if tag == "a" else "data:image/"
+            if name.startswith("on") or name in ("srcdoc", "action", "formaction", "background", "ping"):
+                self.bad = self.bad or name
+            elif name in ("src", "href", "xlink:href", "srcset", "data", "poster") and not re.match(link, value):
+                self.bad = self.bad or name
+            elif name == "style" and re.search(r"url\(|expression|@import|position:fixed", value):
+                self.bad = self.bad or name
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+
+    def handle_data(self, data):
+        if self.script is not None:
+            self.script += data
+
+    def handle_endtag(self, tag):
+        if tag == "script" and self.script is not None:
+            self.scripts.append(self.script)
+            self.script = None
+
+
+def harmless(text, ours):
+    """Can the HTML of an output stay as it is? Ours may have the one script."""
+    scan = _Scan()
+    scan.feed(text)
+    scan.close()
+    if scan.script is not None or scan.bad or re.search(r"<[^>]*$", text):
+        return False
+    return all(ours and _is_swap(s) for s in scan.scripts)
+
+
+_SAFE_TAG = re.compile(
+    r"</?(?:a|abbr|b|blockquote|br|center|code|dd|del|details|div|dl|dt|em|h[1-6]|hr|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|"
+    r"summary|sup|table|tbody|td|tfoot|th|thead|tr|u|ul)"
+    r"(?:\s+(?:(?:class|id|title|alt|width|height|align|colspan|rowspan|scope|lang)=\"[^\"<>]*\"|open|"
+    r"href=\"(?:#|https?://)[^\"<>]*\"|src=\"data:image/[^\"<>]*\"))*\s*/?>", re.I)
+_AUTO_LINK = re.compile(r"<https?://[^\s<>]+>")
+_CODE = re.compile(r"(```.*?```|~~~.*?~~~|`[^`\n]*`)", re.S)
+
+
+def _inert(part):
+    def one(m):
+        safe = _SAFE_TAG.match(part, m.start()) or _AUTO_LINK.match(part, m.start())
+        return "<" if safe else "&lt;"
+
+    return re.sub(r"<(?=[A-Za-z/!?])", one, part)
+
+
+def inert(source):
+    """Markdown in which tags that could run or load something are text."""
+    return "".join(p if i % 2 else _inert(p) for i, p in enumerate(_CODE.split(source)))
+
+
+class Foreign(Preprocessor):
+    """Shows outputs and Markdown of others so that nothing in them runs; comes before all that adds tags of ours."""
+
+    said = "(an output that could run a script was left out)"
+
+    def preprocess_cell(self, cell, resources, index):
+        if cell.cell_type == "markdown":
+            cell.source = inert(cell.source)
+        elif cell.cell_type == "raw":
+            cell.cell_type, cell.source = "markdown", "~~~\n" + cell.source.replace("~~~", "~ ~ ~") + "\n~~~"
+        for out in cell.get("outputs", []):
+            data = out.get("data")
+            if data is not None:
+                self.sanitise(data, "clt" in out.get("metadata", {}))
+        return cell, resources
+
+    def sanitise(self, data, ours):
+        text = data.get("text/html")
+        if text is not None and not harmless("".join(text), ours):
+            del data["text/html"]
+            data.setdefault("text/plain", self.said)
+        svg = data.pop("image/svg+xml", None)
+        if svg is not None and "text/html" not in data:
+            picture = base64.b64encode("".join(svg).encode()).decode()
+            data["text/html"] = f'<img alt="a picture" src="data:image/svg+xml;base64,{picture}">'
+        for kind in list(data):
+            if kind not in ("text/html", "text/plain", "image/png", "image/jpeg", "image/gif"):
+                del data[kind]  # Markdown, LaTeX, JavaScript, widgets: their plain text stays
+        if not data:
+            data["text/plain"] = self.said
+
+
+# --- what the page says ----------------------------------------------------------------------------------------------
+
+_TITLE = re.compile(r'<div class="clt-head"[^>]*>\s*<div[^>]*>(.*?)</div>', re.S)
+_CAPTION = re.compile(r"<caption[^>]*>(.*?)</caption>", re.S)
+_NO_FIGURE = ("progress", "check", "checks", "text", "error", "remark", "finding", "proof", "done")
+
+
+class Figures(Preprocessor):
+    """Numbers the pictures and tables of the notebook, and counts what was checked."""
+
+    def preprocess(self, nb, resources):
+        number, passed, failed, findings, errors = 0, 0, 0, [], 0
+        for cell in nb.cells:
+            for out in cell.get("outputs", []):
+                errors += out.output_type == "error"
+                ours = out.get("metadata", {}).get("clt")
+                if not isinstance(ours, dict) or "data" not in out:
+                    continue
+                plain = "".join(out.data.get("text/plain", "")).strip()
+                kind = ours.get("kind")
+                if kind in ("check", "checks"):
+                    passed += plain.count("✓")
+                    failed += plain.count("✗")
+                elif kind in ("finding", "proof") and plain:
+                    findings.append(" ".join(plain.split())[:400])
+                if kind not in _NO_FIGURE and "text/html" in out.data:
+                    number += 1
+                    m = _TITLE.search("".join(out.data["text/html"])) or _CAPTION.search("".join(out.data["text/html"]))
+                    title = html.unescape(re.sub(r"<[^>]+>", "", m.group(1))) if m else str(kind)
+                    ours["figure"] = {"number": number, "title": " ".join(title.split())[:200], "id": f"figure-{number}"}
+                else:
+                    ours.pop("figure", None)
+        resources["summary"] = {"findings": findings[:3], "passed": passed, "failed": failed, "errors": errors, "figures": number}
+        return nb, resources
+
+
+class Origin(Preprocessor):
+    """What the page was made from, and the command that makes it again; nothing that changes from run to run."""
+
+    def preprocess(self, nb, resources):
+        name = resources["metadata"]["name"]
+        listed = nb.metadata.get("clt", {})
+        listed = dict(listed) if isinstance(listed, dict) else {}
+        cells = [[c.cell_type, c.source] for c in nb.cells]
+        outputs = [c.get("outputs", []) for c in nb.cells]
+        listed.update({
+            "schema": "clt-provenance/1",
+            "notebook": name + ".ipynb",
+            "kernel": nb.metadata.get("kernelspec", {}).get("display_name", ""),
+            "cells_sha256": _sha256(cells),
+            "outputs_sha256": _sha256(outputs),
+            "command": f"clt nb run -report {shlex.quote(name + '.ipynb')}",
+        })
+        resources["should_sanitize_html"] = False  # Foreign does it; nbconvert's own way would remove our pictures
+        resources["provenance"] = {k: v for k, v in sorted(listed.items()) if v != ""}
+        return nb, resources
+
+
+def _sha256(value):
+    return hashlib.sha256(json.dumps(value, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
 class Outline(Preprocessor):
     """Takes the title from the first h1, gives h2 and h3 anchors, and lists them in resources["outline"]."""
 
@@ -58,8 +250,10 @@ class Outline(Preprocessor):
                     return m.group(0)
                 level, text = len(m.group(1)), re.sub(r"<[^>]+>", "", m.group(2)).replace("`", "").replace("*", "")
                 if level == 1:
-                    title = title or text
-                    return m.group(0)
+                    if title:
+                        return m.group(0)
+                    title = html.unescape(text)
+                    return ""  # the template has it, above the summary
                 name = slug(text, taken)
                 outline.append({"level": level, "text": html.unescape(text), "name": name})
                 return f'<a id="{name}"></a>\n\n{m.group(0)}'
@@ -69,3 +263,11 @@ class Outline(Preprocessor):
         resources["title"] = title or resources["metadata"]["name"]
         resources["code_css"] = HtmlFormatter(style="default").get_style_defs(".highlight")
         return nb, resources
+
+
+def configure(config):
+    """Sets nbconvert's HTML exporter up to write our page; config is traitlets' Config."""
+    config.HTMLExporter.template_name = "clt"
+    config.HTMLExporter.extra_template_basedirs = [str(pathlib.Path(__file__).parent)]
+    config.HTMLExporter.preprocessors = [Origin, Foreign, MathML, Outline, Figures]
+    return config
