@@ -217,3 +217,22 @@ def test_reduced_motion(open_page):
     f = frames(page)[0]
     moving = "[...document.querySelectorAll('*')].filter((e) => getComputedStyle(e).transitionDuration !== '0s' || getComputedStyle(e).animationName !== 'none').length"
     assert page.evaluate(moving) == 0 and f.evaluate(moving) == 0
+
+
+def test_figures_read_out(open_page):
+    """Every figure with hover texts reads them out by keys and by pointer."""
+    page = open_page("components")
+    alive = frames(page)
+    assert len(alive) >= 10
+    for f in alive:
+        f.focus("#figure")
+        page.keyboard.press("ArrowRight")
+        first = f.text_content("#say")
+        page.keyboard.press("ArrowRight")
+        assert first and f.text_content("#say") not in ("", first), first
+        page.keyboard.press("Escape")
+        assert f.text_content("#say").startswith("Point at the figure")
+    f = alive[0]
+    f.hover("#figure span >> nth=3")
+    assert "position" in f.text_content("#say")
+    assert f.evaluate("document.querySelectorAll('[title]').length") == 0  # no second tip

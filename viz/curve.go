@@ -32,8 +32,9 @@ type CurveOptions struct {
 }
 
 const (
-	maxSeries   = 6
-	curvePoints = 400 // per series, after decimation
+	maxSeries    = 6
+	curvePoints  = 400 // per series, after decimation
+	mostReadings = 90  // points with a hover text, of all series
 )
 
 // Curve draws up to six lines over one pair of axes, each named at its end.
@@ -54,8 +55,8 @@ func Curve(title string, series []Series, o CurveOptions) Output {
 		c.lines = append(c.lines, dim(fmt.Sprintf("%d more series not shown", n)))
 	}
 	head, table := curveTable(series)
-	svg := curveSVG(title, series, o)
-	c.body = figure(o.Width, img(svg, title+": "+curveAlt(series), o.Width, o.Height))
+	svg, spots := curvePicture(title, series, o)
+	c.body = figure(o.Width, img(svg, title+": "+curveAlt(series), o.Width, o.Height)+spots)
 	c.details = append(c.details, fold("Data: first, last, smallest, largest", htmlTable("Series", false, head, table)))
 	c.markdown = mdTable(title, head, table)
 	c.plain = plainTable(title, head, table)
@@ -70,7 +71,8 @@ func usable(log bool) func(float64) bool {
 	return nil
 }
 
-func curveSVG(title string, series []Series, o CurveOptions) string {
+// curvePicture is the chart, and its hover texts.
+func curvePicture(title string, series []Series, o CurveOptions) (svg, spots string) {
 	s := newPicture(o.Width, o.Height, lightTheme, title)
 	var xs, ys []float64
 	for _, l := range series {
@@ -84,7 +86,7 @@ func curveSVG(title string, series []Series, o CurveOptions) string {
 	ylo, yhi, _ := extent(ys, usable(o.LogY))
 	if !ok {
 		s.text(o.Width/2, o.Height/2, "middle", 13, s.p.Dim, "", "no values yet")
-		return s.String()
+		return s.String(), ""
 	}
 	if o.Zero && !o.LogY {
 		ylo, yhi = math.Min(0, ylo), math.Max(0, yhi)
@@ -108,7 +110,25 @@ func curveSVG(title string, series []Series, o CurveOptions) string {
 			s.text(ax.to+8, y+4, "start", 11, darker(categories[i]), `font-weight="600"`, cut(visible(series[i].Name), 22))
 		}
 	}
-	return s.String()
+	return s.String(), curveSpots(series, ax, ay, o)
+}
+
+// curveSpots are hover texts of some points, spread evenly.
+func curveSpots(series []Series, ax, ay axis, o CurveOptions) string {
+	var b strings.Builder
+	for _, l := range series {
+		points := thin(l.Y, curvePoints)
+		every := max(1, (len(points)*len(series)+mostReadings-1)/mostReadings)
+		for k := 0; k < len(points); k += every {
+			x, y := l.x(points[k]), l.Y[points[k]]
+			if !finite(y) || !finite(x) || o.LogY && y <= 0 || o.LogX && x <= 0 {
+				continue
+			}
+			px, py := ax.at(x), ay.at(y)
+			b.WriteString(spot(cut(l.Name, 60)+" · "+orWord(cut(o.XLabel, 40), "x")+" "+brief(x)+" · "+num(y), px-5, py-5, 10, 10, o.Width, o.Height))
+		}
+	}
+	return b.String()
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -3,9 +3,11 @@
 // and never touches a model: a saved graph is enough.
 //
 // Every component returns an Output: an HTML card that is complete without
-// scripts, a Markdown table, and a line of plain text. Only the graph adds a
-// script, which swaps the picture for an interactive frame where scripts may
-// run. Same input, same bytes: no clock, no random ids, no network.
+// scripts, a Markdown table, and a line of plain text. Where scripts may run, a
+// sandboxed frame takes the place of the picture once it says that it is ready:
+// for the graph one to explore and edit it, for other figures one that reads out
+// values by pointer and keys. Output.Still leaves the script out. Same input, same
+// bytes: no clock, no random ids, no network.
 //
 // Words used here:
 //

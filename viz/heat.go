@@ -238,8 +238,12 @@ func name(names []string, i int) string {
 // spots are hover texts of the 200 largest cells.
 func (h *heatMap) spots() string {
 	var b strings.Builder
+	row := "" // what the number of a row without a name counts
+	if len(h.ys) == 0 {
+		row = cut(h.o.YLabel, 40)
+	}
 	for _, c := range h.ranked()[:min(maxSpots, len(h.ranked()))] {
-		b.WriteString(spot(name(h.ys, c.i)+" · "+quoted(name(h.xs, c.j))+" · "+num(c.v), h.left+h.cell*float64(c.j), h.y(c.i), h.cell, h.cell, h.W, h.H))
+		b.WriteString(spot(strings.TrimSpace(row+" "+name(h.ys, c.i))+" · "+quoted(name(h.xs, c.j))+" · "+num(c.v), h.left+h.cell*float64(c.j), h.y(c.i), h.cell, h.cell, h.W, h.H))
 	}
 	return b.String()
 }

@@ -1,8 +1,10 @@
 package viz
 
 import (
+	"fmt"
 	"math"
 	"sort"
+	"strings"
 )
 
 // HistOptions set a histogram; the zero value works.
@@ -53,7 +55,8 @@ func Hist(title string, values []float64, o HistOptions) Output {
 	}
 	c.lines = append(c.lines, dim(line))
 	head, rows := []string{"quantile", "value"}, quantiles(kept)
-	c.body = figure(o.Width, img(histSVG(title, kept, o), title+": histogram of "+line, o.Width, o.Height))
+	svg, spots := histPicture(title, kept, o)
+	c.body = figure(o.Width, img(svg, title+": histogram of "+line, o.Width, o.Height)+spots)
 	c.details = append(c.details, fold("Data: quantiles", htmlTable("Quantiles", false, head, rows)))
 	c.markdown = mdTable(title, head, rows)
 	c.plain = plainTable(title+" ("+line+")", head, rows)
@@ -72,11 +75,12 @@ func quantiles(sorted []float64) (rows [][]string) {
 	return rows
 }
 
-func histSVG(title string, sorted []float64, o HistOptions) string {
+// histPicture is the histogram, and a hover text for each bar.
+func histPicture(title string, sorted []float64, o HistOptions) (svg, spots string) {
 	s := newPicture(o.Width, o.Height, lightTheme, title)
 	if len(sorted) == 0 {
 		s.text(o.Width/2, o.Height/2, "middle", 13, s.p.Dim, "", "no values")
-		return s.String()
+		return s.String(), ""
 	}
 	lo, hi := sorted[0], sorted[len(sorted)-1]
 	ax := newAxis(lo, hi, int(o.Width/90), 56, o.Width-16, o.LogX)
@@ -109,10 +113,14 @@ func histSVG(title string, sorted []float64, o HistOptions) string {
 		s.text(ax.from-6, at(t)+4, "end", 11, s.p.Dim, "", tick(t))
 	}
 	w := (ax.to - ax.from) / float64(o.Bins)
+	var hover strings.Builder
 	for k, n := range counts {
 		if n > 0 {
 			x := ax.from + w*float64(k)
 			s.rect(x, at(n), math.Max(1, w-1), ay.from-at(n), s.p.Pos, "")
+			if k < maxSpots {
+				hover.WriteString(spot(fmt.Sprintf("%s to %s: %s values", num(ax.value(x)), num(ax.value(x+w)), count(int(n))), x, ay.to, w, ay.from-ay.to, o.Width, o.Height))
+			}
 		}
 	}
 	s.line(ax.from, ay.from, ax.to, ay.from, "#767676", `stroke-width="2"`)
@@ -129,5 +137,5 @@ func histSVG(title string, sorted []float64, o HistOptions) string {
 		y = "count (log)"
 	}
 	s.text(8, 12, "start", 11, s.p.Dim, "", y)
-	return s.String()
+	return s.String(), hover.String()
 }

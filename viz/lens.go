@@ -49,8 +49,8 @@ func Lens(title string, tokens []string, cells [][]LensCell, o LensOptions) Outp
 	ranks := lensRanks(cells, o.Pos)
 	if _, _, ok := extent(ranks, nil); ok && o.Target != "" {
 		curve := CurveOptions{XLabel: "layer", YLabel: "rank of " + quoted(o.Target) + " at position " + count(o.Pos) + ", 1 is best", LogY: true, Width: 720, Height: 200}
-		svg := curveSVG("rank by layer", []Series{{Name: glyph(o.Target, 1), Y: ranks}}, curve)
-		c.body += figure(curve.Width, img(svg, "Rank of "+quoted(o.Target)+" by layer: "+curveAlt([]Series{{Name: "rank", Y: ranks}}), curve.Width, curve.Height))
+		svg, spots := curvePicture("rank by layer", []Series{{Name: glyph(o.Target, 1), Y: ranks}}, curve)
+		c.body += figure(curve.Width, img(svg, "Rank of "+quoted(o.Target)+" by layer: "+curveAlt([]Series{{Name: "rank", Y: ranks}}), curve.Width, curve.Height)+spots)
 	}
 	head, rows := lensRows(tokens, cells, o, from)
 	c.markdown = mdTable(title, head, rows)

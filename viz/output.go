@@ -39,7 +39,7 @@ const (
 )
 
 // card is the skeleton every component fills: a head, the static body, folded
-// details, and for the graph a script.
+// details, and a script where there is something to explore.
 type card struct {
 	kind, title string
 	finding     string   // one sentence, plain text
@@ -75,12 +75,18 @@ func (c card) output() Output {
 	if c.note != "" {
 		b.WriteString(`<p class="clt-note" style="` + dimStyle + `;margin:6px 0 0 0">` + esc(c.note) + `</p>`)
 	}
+	if readable[c.kind] && strings.Contains(c.body, ` title="`) {
+		c.script = alive(c.title)
+	}
 	if c.script != "" {
 		b.WriteString("<script>" + c.script + "</script>")
 	}
 	b.WriteString("</div>\n")
 	return Output{HTML: b.String(), Markdown: c.markdown, Plain: c.plain, Kind: c.kind}
 }
+
+// readable are the kinds whose hover texts are also read out in a frame.
+var readable = map[string]bool{"tokens": true, "heat": true, "attention": true, "lens": true, "curve": true, "hist": true, "scatter": true, "operands": true, "diff": true}
 
 // dim is a text in the second colour.
 func dim(text string) string { return `<span style="` + dimStyle + `">` + esc(text) + `</span>` }

@@ -41,7 +41,7 @@ func TestPlotsWithoutData(t *testing.T) {
 	} {
 		checkHTML(t, o.Kind, o.HTML)
 		for _, bad := range []string{"NaN", "Inf", "-9223372036854775808"} {
-			if strings.Contains(o.HTML, bad) {
+			if strings.Contains(o.Still().HTML, bad) {
 				t.Errorf("%s holds %s", o.Kind, bad)
 			}
 		}

@@ -179,7 +179,7 @@ func TestHostileComponents(t *testing.T) {
 		checkText(t, o.Kind, payload.ReplaceAllString(o.HTML, ""))
 		checkText(t, o.Kind+" plain", o.Plain)
 		checkMarkdown(t, o.Kind, o.Markdown)
-		if strings.Contains(o.HTML, " id=") {
+		if strings.Contains(o.Still().HTML, " id=") {
 			t.Errorf("%s: an id would clash when the output is shown twice", o.Kind)
 		}
 	}
@@ -258,7 +258,7 @@ func frameOf(t *testing.T, o Output) string {
 
 // TestScripts: nothing that runs text as code, reaches out, or keeps state.
 func TestScripts(t *testing.T) {
-	for name, js := range map[string]string{"frame": frameJS, "swap": swapJS, "page": pageJS} {
+	for name, js := range map[string]string{"frame": frameJS, "swap": swapJS, "alive": aliveJS, "readout": readoutJS, "page": pageJS} {
 		for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacent", "eval(", "Function(", "fetch(", "XMLHttp", "import(", "document.write",
 			"localStorage", "sessionStorage", "cookie", "allow-same-origin", "setTimeout('", "href=\"#", "WebSocket"} {
 			if strings.Contains(js, bad) {

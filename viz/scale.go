@@ -76,6 +76,15 @@ func (a axis) at(v float64) float64 {
 	return a.from + math.Min(1, math.Max(0, t))*(a.to-a.from)
 }
 
+// value is what stands at a pixel.
+func (a axis) value(px float64) float64 {
+	v := a.lo + (px-a.from)/(a.to-a.from)*(a.hi-a.lo)
+	if a.log {
+		return math.Pow(10, v)
+	}
+	return v
+}
+
 // extent is the range of the finite values that keep, or 0 to 1 without any.
 func extent(values []float64, keep func(float64) bool) (lo, hi float64, ok bool) {
 	lo, hi = math.Inf(1), math.Inf(-1)

@@ -39,15 +39,23 @@ func Show(things ...any) {
 	for _, t := range things {
 		switch v := t.(type) {
 		case viz.Output:
-			out.show("", v)
+			out.show("", alive(v))
 		case Shower:
-			out.show("", v.Output())
+			out.show("", alive(v.Output()))
 		default:
 			text := fmt.Sprint(v)
 			out.show("", viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"})
 		}
 	}
 	out.sync()
+}
+
+// alive leaves scripts out where pictures are to be small.
+func alive(o viz.Output) viz.Output {
+	if static() {
+		return o.Still()
+	}
+	return o
 }
 
 // live is one place in a notebook that is drawn again and again.
@@ -61,7 +69,7 @@ func newLive() *live {
 }
 
 // final draws; what is drawn last stays. Callers keep to a few drawings a second.
-func (l *live) final(o viz.Output) { out.show(l.id, o) }
+func (l *live) final(o viz.Output) { out.show(l.id, o.Still()) } // a frame would flicker
 
 // notebook sends each output in its three forms: HTML for JupyterLab, Markdown and plain text for whoever shows no HTML. The
 // metadata key clt tells our outputs from others.
