@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
@@ -27,12 +26,8 @@ func calibrateVerb(f *flag.FlagSet) func(c *call) error {
 		if err := c.positive(f, "tokens"); err != nil {
 			return err
 		}
-		for _, word := range strings.FieldsFunc(*l0, func(r rune) bool { return r == ',' }) {
-			v, err := strconv.ParseFloat(strings.TrimSpace(word), 64)
-			if err != nil || !(v > 0) {
-				return badCall("-l0 %s: %q is no number above 0; give one, or one for each layer with commas", *l0, word)
-			}
-			req.L0 = append(req.L0, v)
+		if req.L0, err = numbers("l0", *l0); err != nil {
+			return err
 		}
 		if _, err := c.open(*set, true); err != nil {
 			return err

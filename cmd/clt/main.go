@@ -46,6 +46,7 @@ func verbs() []verb {
 		{"generate", "", "continue a prompt, also under edits or with the replacement model", generateVerb},
 		{"train-lm", "[FILE...]", "train a GPT-2 on texts or on the pocket world", trainLMVerb},
 		{"train", "[FILE...]", "train a transcoder", trainVerb},
+		{"sweep", "[FILE...]", "train one transcoder for each of several -lambdas or -ks, with a Pareto plot", sweepVerb},
 		{"eval", "[FILE...]", "measure a transcoder on texts", evalVerb},
 		{"calibrate", "[FILE...]", "turn a transcoder into a jumprelu with a given number of active features", calibrateVerb},
 		{"encode", "", "active features of a prompt", encodeVerb},

@@ -125,16 +125,18 @@ func (p *practice) writeJSON(name string, v any) error {
 var svgData = regexp.MustCompile(`data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)`)
 
 // writeSVG writes the first picture of an output as a file.
-func (p *practice) writeSVG(name string, out viz.Output) error {
+func (p *practice) writeSVG(name string, out viz.Output) error { return writeSVG(p.path(name), out) }
+
+func writeSVG(path string, out viz.Output) error {
 	m := svgData.FindStringSubmatch(out.HTML)
 	if m == nil {
-		return fmt.Errorf("%s: the output %q has no picture", name, out.Kind)
+		return fmt.Errorf("%s: the output %q has no picture", path, out.Kind)
 	}
 	svg, err := base64.StdEncoding.DecodeString(m[1])
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return atomicfile.Write(p.path(name), svg)
+	return atomicfile.Write(path, svg)
 }
 
 // writePage writes outputs as a page of their own.

@@ -43,7 +43,9 @@ func (c *call) positive(f *flag.FlagSet, names ...string) error {
 	return nil
 }
 
-func trainVerb(f *flag.FlagSet) func(c *call) error {
+// trainFlags declares the flags of a training run and returns what checks them and
+// makes its request, with the backend and the model opened.
+func trainFlags(f *flag.FlagSet) func(c *call) (wire.TrainRequest, error) {
 	set := setupFlags(f, 0)
 	var req wire.TrainRequest
 	shape, d := clt.DefaultConfig(1, 1), clt.DefaultTrainConfig()
@@ -63,31 +65,42 @@ func trainVerb(f *flag.FlagSet) func(c *call) error {
 	config := f.String("config", "", "JSON `file` with training settings, and the flags above by their names; flags win")
 	f.StringVar(&req.Out, "o", "", "`folder` that is written")
 	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
-	asJSON := f.Bool("json", false, "the result as JSON")
-	return func(c *call) (err error) {
+	return func(c *call) (wire.TrainRequest, error) {
 		settings, err := configFile(c, f, *config)
+		if err != nil {
+			return req, err
+		}
+		if req.Texts, req.World, err = t.check(c); err != nil {
+			return req, err
+		}
+		if err := outputDir(req.Out); err != nil {
+			return req, err
+		}
+		if err := c.positive(f, "features", "k", "batch", "steps", "lr"); err != nil {
+			return req, err
+		}
+		if err := checkTraining(&req); err != nil {
+			return req, err
+		}
+		if err := trainSettings(c, &req, settings); err != nil {
+			return req, err
+		}
+		if _, err := c.open(*set, false); err != nil {
+			return req, err
+		}
+		set.CLT, req.Setup = "", *set
+		return req, nil
+	}
+}
+
+func trainVerb(f *flag.FlagSet) func(c *call) error {
+	request := trainFlags(f)
+	asJSON := f.Bool("json", false, "the result as JSON")
+	return func(c *call) error {
+		req, err := request(c)
 		if err != nil {
 			return err
 		}
-		if req.Texts, req.World, err = t.check(c); err != nil {
-			return err
-		}
-		if err := outputDir(req.Out); err != nil {
-			return err
-		}
-		if err := c.positive(f, "features", "k", "batch", "steps", "lr"); err != nil {
-			return err
-		}
-		if err := checkTraining(&req); err != nil {
-			return err
-		}
-		if err := trainSettings(c, &req, settings); err != nil {
-			return err
-		}
-		if _, err := c.open(*set, false); err != nil {
-			return err
-		}
-		set.CLT, req.Setup = "", *set
 		c.saved = fmt.Sprintf("what was learnt is kept in %s; clt train with the same flags and -resume goes on", req.Out)
 		res, err := c.service().Train(c.ctx, req, c.progress())
 		if err != nil {

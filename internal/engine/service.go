@@ -66,7 +66,7 @@ func (s *Service) Verbs() server.Table {
 	return server.Table{
 		"open": server.Handle(s.Open), "tokens": server.Handle(s.Tokens), "run": server.Handle(s.Run),
 		"generate": server.Handle(s.Generate), "train-lm": server.Handle(s.TrainLM), "train": server.Handle(s.Train),
-		"eval": server.Handle(s.Eval), "calibrate": server.Handle(s.Calibrate), "encode": server.Handle(s.Encode), "attribute": server.Handle(s.Attribute),
+		"eval": server.Handle(s.Eval), "calibrate": server.Handle(s.Calibrate), "sweep": server.Handle(s.Sweep), "encode": server.Handle(s.Encode), "attribute": server.Handle(s.Attribute),
 		"intervene": server.Handle(s.Intervene), "doctor": server.Handle(s.Doctor), "accuracy": server.Handle(s.Accuracy),
 		"prompts": server.Handle(s.Prompts), "heads": server.Handle(s.Heads), "qk": server.Handle(s.QK),
 		"features-build": server.Handle(s.FeaturesBuild), "features": server.Handle(s.Features), "feature": server.Handle(s.Feature),

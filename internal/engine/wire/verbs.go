@@ -193,6 +193,26 @@ type TrainResponse struct {
 	Metrics *Evaluation `json:"metrics"`
 }
 
+// SweepRequest trains one transcoder for each value of λ, or of k.
+type SweepRequest struct {
+	Train   TrainRequest `json:"train"` // Out is the folder of all
+	Lambdas []float64    `json:"lambdas,omitempty"`
+	Ks      []int        `json:"ks,omitempty"`
+}
+
+// SweepRun is one of its runs.
+type SweepRun struct {
+	Value   float64     `json:"value"`
+	Out     string      `json:"out"`
+	Metrics *Evaluation `json:"metrics"`
+}
+
+// SweepResponse has the runs in the order of the values.
+type SweepResponse struct {
+	Over string     `json:"over"` // lambda or k
+	Runs []SweepRun `json:"runs"`
+}
+
 // EvalRequest evaluates a transcoder on text that it was not trained on.
 type EvalRequest struct {
 	Setup
