@@ -284,7 +284,7 @@ func TestConfigErrors(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"steps":5,"lamda":3}`), &tc); err == nil || !strings.Contains(err.Error(), "lamda") {
 		t.Errorf("unknown key: error %v", err)
 	}
-	if err := json.Unmarshal([]byte(`{"steps":5}`), &tc); err != nil || tc.Steps != 5 || tc.LR != 3e-3 {
+	if err := json.Unmarshal([]byte(`{"steps":5}`), &tc); err != nil || tc.Steps != 5 || tc.LR != 2e-3 {
 		t.Errorf("partial settings: %v, steps %d, lr %g", err, tc.Steps, tc.LR)
 	}
 }

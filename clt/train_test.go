@@ -32,7 +32,8 @@ func smallRun(activation string) (Config, TrainConfig) {
 }
 
 func TestSchedules(t *testing.T) {
-	tc := DefaultTrainConfig() // 1000 steps, 100 of warm-up, last 20 % to 5 %
+	tc := DefaultTrainConfig() // 100 steps of warm-up, last 20 % to 5 %
+	tc.Steps, tc.LR = 1000, 3e-3
 	for _, c := range []struct {
 		step       int
 		lr, lambda float64

@@ -70,22 +70,31 @@ type TrainConfig struct {
 	Init            *Transcoder `json:"-"` // weights to start from, in raw space; nil for new ones
 }
 
-// DefaultTrainConfig suits a small model. One run each on a half-trained model of
-// four layers and width 128, 512 features per layer, 1,000 steps: NMSE 0.0089 at
-// 5.9 active features per layer, 25 % of the features silent; λ 0.6 gave 0.0112 at
-// 4.4. DeadPenalty 1e-2 left half as many silent features at the same error of a
-// jumprelu, and raised that of a batchtopk. Single runs: differences under a tenth
-// mean nothing.
+// DefaultTrainConfig suits a small model. One run each on the pocket model, 512
+// features per layer, 2 M tokens: batches of 512 gave an error a tenth below those
+// of 2048. DeadPenalty 1e-2 took silent features of a jumprelu from 29 % to 4 %
+// and 1e-1 to 1 %, at the same error; a batchtopk wants 1e-3 or less, because what
+// dead features are made to take is missing elsewhere. tutorials/ablations.md has
+// more. Single runs: differences under a tenth mean nothing.
 func DefaultTrainConfig() TrainConfig {
 	return TrainConfig{
-		Batch: 2048, Accumulate: 1, Steps: 1000, Seed: 1, Path: PathAuto, Compute: ComputeFloat32,
-		LR: 3e-3, Warmup: 100, Decay: 0.2, FinalLR: 0.05, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, ClipNorm: 1,
+		Batch: 512, Accumulate: 1, Steps: 4000, Seed: 1, Path: PathAuto, Compute: ComputeFloat32,
+		LR: 2e-3, Warmup: 100, Decay: 0.2, FinalLR: 0.05, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, ClipNorm: 1,
 		Lambda: 0.4, LambdaRamp: 1, TanhScale: 1, Penalty: PenaltyTanh,
 		Theta0: 0.03, Bandwidth: 1, ThresholdRate: 1, ThresholdEMA: 0.9,
-		DeadWindow: 50, DeadPenalty: 1e-4, AuxScale: 1.0 / 32,
+		DeadWindow: 50, DeadPenalty: 1e-2, AuxScale: 1.0 / 32,
 		InitActive: 48, StatTokens: 16384,
 		ReportEvery: 10, CheckpointEvery: 200, KeepCheckpoints: 2,
 	}
+}
+
+// DefaultTrainConfig is the settings that suit the activation.
+func (c Config) DefaultTrainConfig() TrainConfig {
+	tc := DefaultTrainConfig()
+	if c.selects() {
+		tc.DeadPenalty = 1e-3
+	}
+	return tc
 }
 
 // Validate names the first setting that cannot be.

@@ -15,10 +15,12 @@ phase() { # name, file for the numbers, command...; what is done stays done (rm 
 	mv "$out/$file.tmp" "$out/$file"
 	echo "pocket: $name $((SECONDS - from)) s"
 }
+# The transcoders that the clone holds were made with these settings, by the compiled graph.
+echo '{"path":"dense","batch":2048,"lr":3e-3,"dead_penalty":1e-4}' >"$out/transcoders.config"
 train() { # name, flags...
 	local name=$1
 	shift
-	phase "$name" "$name.json" bin/clt train -model "$out/model" -world -resume -o "$out/$name" "$@"
+	phase "$name" "$name.json" bin/clt train -model "$out/model" -world -resume -config "$out/transcoders.config" -o "$out/$name" "$@"
 }
 phase "language model" model.json bin/clt train-lm -world -resume -o "$out/model"
 train clt -activation jumprelu -lambda 0.37 -steps 1800

@@ -20,17 +20,21 @@ type Comparison struct {
 	Top1       float64 `json:"top1"`        // positions where both have the same likeliest token, 0-1
 	Tokens     int     `json:"tokens"`
 
-	KLLayer []float64 `json:"kl_layer"` // [layer] KL with that layer's MLP output alone replaced
+	KLLayer []float64 `json:"kl_layer,omitempty"` // [layer] KL with that layer's MLP output alone replaced
 }
 
 // Compare runs the model, its replacement and the baselines on batches of windows
 // of one shape. means are the mean MLP outputs by layer.
-func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, steps int, means [][]float32, report func(done, total int)) (*Comparison, error) {
-	exec, err := gpt2.Compiled(m.LM, "compare|"+m.key, compareGraph(m.LM.Config, m.CLT.Config))
+// byLayer adds KLLayer, which takes a forward pass more for each layer.
+func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, steps int, means [][]float32, byLayer bool, report func(done, total int)) (*Comparison, error) {
+	exec, err := gpt2.Compiled(m.LM, fmt.Sprintf("compare|%v|%s", byLayer, m.key), compareGraph(m.LM.Config, m.CLT.Config, byLayer))
 	if err != nil {
 		return nil, err
 	}
-	sums := make([]float64, 6+m.LM.Config.Layers)
+	sums := make([]float64, 6)
+	if byLayer {
+		sums = make([]float64, 6+m.LM.Config.Layers)
+	}
 	tokens := 0
 	for step := first; step < first+steps; step++ {
 		if err := ctx.Err(); err != nil {

@@ -32,8 +32,8 @@ func constantHook(positions *Node, dtype dtypes.DType, constants []*Node) gpt2.H
 // mean MLP output by layer [d_model], transcoder weights. Output: sums over the
 // positions 1..pos-2 of cross-entropy (original, replaced, zero, mean), KL
 // divergence of replaced from original, and equal top-1; then by layer the KL
-// divergence with that layer's MLP output alone replaced: [6+layers].
-func compareGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) *Node {
+// divergence with that layer's MLP output alone replaced, if asked: [6] or [6+layers].
+func compareGraph(cfg gpt2.Config, c clt.Config, byLayer bool) func(*model.Scope, []*Node) *Node {
 	return func(scope *model.Scope, in []*Node) *Node {
 		tokens, means, weights := in[0], in[1:1+cfg.Layers], in[1+cfg.Layers:]
 		pos := tokens.Shape().Dimensions[1]
@@ -53,7 +53,7 @@ func compareGraph(cfg gpt2.Config, c clt.Config) func(*model.Scope, []*Node) *No
 		kl := ReduceSum(Mul(Exp(p), Sub(p, q)), -1)
 		same := ConvertDType(Equal(ArgMax(p, -1), ArgMax(q, -1)), dtype)
 		sums = append(sums, sumTokens(kl), sumTokens(same))
-		for l := range cfg.Layers {
+		for l := 0; byLayer && l < cfg.Layers; l++ {
 			one := gpt2.Forward(scope, cfg, tokens, replaceSome(c, dtype, func(at int) bool { return at == l })(positions, weights))
 			sums = append(sums, sumTokens(ReduceSum(Mul(Exp(p), Sub(p, cut(logSoftmax(one)))), -1)))
 		}

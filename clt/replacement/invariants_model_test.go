@@ -22,7 +22,7 @@ func windowsOf(batches ...[][]int32) gpt2.TokenSource {
 
 func compared(t *testing.T, m *Model, batches ...[][]int32) *Comparison {
 	t.Helper()
-	c, err := m.Compare(t.Context(), windowsOf(batches...), 0, len(batches), nil, nil)
+	c, err := m.Compare(t.Context(), windowsOf(batches...), 0, len(batches), nil, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,14 @@ func TestInvariant16PerfectTranscoder(t *testing.T) {
 		got := compared(t, c.Model, [][]int32{{12, 1, 2, 3, 4}, {12, 9, 9, 0, 5}})
 		if math.Abs(got.KL) > 1e-12 || got.Top1*float64(got.Tokens) < 5.5 || math.Abs(got.CEReplaced-got.CE) > 1e-12 || math.Abs(got.CEZero-got.CE) < 1e-6 {
 			t.Errorf("a perfect transcoder: %+v", got)
+		}
+		if len(got.KLLayer) != c.Model.LM.Config.Layers {
+			t.Fatalf("KL of %d layers", len(got.KLLayer))
+		}
+		for l, kl := range got.KLLayer {
+			if math.Abs(kl) > 1e-12 {
+				t.Errorf("layer %d alone replaced: KL %g", l, kl)
+			}
 		}
 	})
 }

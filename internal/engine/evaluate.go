@@ -34,7 +34,7 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	if err != nil {
 		return out, err
 	}
-	e, err := evaluateJoined(ctx, r, windows.held, req.Tokens, report)
+	e, err := evaluateJoined(ctx, r, windows.held, req.Tokens, true, report)
 	if err != nil {
 		return out, err
 	}
@@ -54,10 +54,10 @@ func evaluate(ctx context.Context, m *gpt2.Model, t *clt.Transcoder, held gpt2.T
 		return nil, err
 	}
 	defer r.Close()
-	return evaluateJoined(ctx, r, held, tokens, report)
+	return evaluateJoined(ctx, r, held, tokens, false, report)
 }
 
-func evaluateJoined(ctx context.Context, r *replacement.Model, held gpt2.TokenSource, tokens int, report func(wire.Progress)) (*wire.Evaluation, error) {
+func evaluateJoined(ctx context.Context, r *replacement.Model, held gpt2.TokenSource, tokens int, byLayer bool, report func(wire.Progress)) (*wire.Evaluation, error) {
 	acts, steps, err := clt.Collect(ctx, r.LM, r.CLT.Read, held, 0, tokens, func(done int) {
 		tell(report, wire.Progress{Phase: "collect", Done: min(done, tokens), Total: tokens})
 	})
@@ -72,7 +72,7 @@ func evaluateJoined(ctx context.Context, r *replacement.Model, held gpt2.TokenSo
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.Compare(ctx, held, 0, steps, stats.MeanOut, func(done, total int) {
+	c, err := r.Compare(ctx, held, 0, steps, stats.MeanOut, byLayer, func(done, total int) {
 		tell(report, wire.Progress{Phase: "compare", Done: done, Total: total})
 	})
 	if err != nil {

@@ -108,8 +108,12 @@ func meanOf(v []float64) float64 {
 
 // trainConfigs are the defaults, under the request's JSON, under its fields.
 func trainConfigs(m *gpt2.Model, req wire.TrainRequest) (clt.Config, clt.TrainConfig, error) {
-	cfg, tc := clt.DefaultConfig(m.Config.Layers, m.Config.DModel), clt.DefaultTrainConfig()
+	cfg := clt.DefaultConfig(m.Config.Layers, m.Config.DModel)
 	cfg.Model = m.Name
+	if req.Activation != "" {
+		cfg.Activation = req.Activation
+	}
+	tc := cfg.DefaultTrainConfig()
 	if len(req.Config) > 0 {
 		if err := json.Unmarshal(req.Config, &tc); err != nil {
 			return cfg, tc, err
@@ -117,9 +121,6 @@ func trainConfigs(m *gpt2.Model, req wire.TrainRequest) (clt.Config, clt.TrainCo
 	}
 	setInt(&cfg.Features, req.Features)
 	cfg.PerLayer, cfg.Skip = req.PerLayer, req.Skip
-	if req.Activation != "" {
-		cfg.Activation = req.Activation
-	}
 	if req.Read != "" {
 		cfg.Read = gpt2.Site(req.Read)
 	}

@@ -270,7 +270,7 @@ type Evaluation struct {
 	MeanActive    []float64    `json:"mean_active"`         // [layer] mean activation of active features
 	LossRecovered float64      `json:"loss_recovered"`      // (ce_zero - ce_replaced)/(ce_zero - ce)
 	OverMean      float64      `json:"loss_recovered_mean"` // the same with ce_mean in place of ce_zero
-	KLLayer       []float64    `json:"kl_layer"`            // with that layer's MLP output alone replaced
+	KLLayer       []float64    `json:"kl_layer,omitempty"`  // with that layer's MLP output alone replaced
 	GraphScores   []GraphScore `json:"graph_scores,omitempty"`
 }
 
