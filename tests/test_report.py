@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import nbformat
+import pytest
 
 from conftest import ROOT, lab_cell
 
@@ -96,10 +97,11 @@ def test_foreign_outputs_cannot_run(tmp_path):
     assert "data:image/svg+xml;base64," in body and html.count("<script") == 2, "our two scripts and no other"
 
 
-def test_only_our_script_is_ours():
-    swap = (ROOT / "viz" / "frame" / "swap.js").read_text()
+@pytest.mark.parametrize("name, texts", [("swap", '"\\u003cp>","title"'), ("alive", '"\\u003cp>","tail","title"')])
+def test_only_our_script_is_ours(name, texts):
+    swap = (ROOT / "viz" / "frame" / f"{name}.js").read_text()
     ours = "".join(x.strip() + "\n" for x in swap.splitlines() if x.strip() and not x.strip().startswith("//")).rstrip("\n")
-    good = "<div><script>" + ours + '("\\u003cp>","title");</script></div>'
+    good = "<div><script>" + ours + "(" + texts + ");</script></div>"
     assert template.harmless(good, True)
     assert not template.harmless(good, False), "not without our mark"
     for bad in (good.replace('"title");', '"title");window.__pwn=1;'), good.replace('"title")', '"title"+window.__pwn())'), good.replace("(function", "x=1;(function"),

@@ -52,8 +52,8 @@ class MathML(Preprocessor):
 
 # --- what may run ----------------------------------------------------------------------------------------------------
 
-# The one script that our outputs have, in all its versions: it puts the interactive frame in place of the picture. Any other
-# is foreign.
+# The two scripts that our outputs have, in all their versions: they put a sandboxed frame in place of the picture. Any other is
+# foreign.
 _SWAP = set((pathlib.Path(__file__).parent / "clt" / "swap.sha256").read_text().split())
 _DATA = json.JSONDecoder()
 _REFUSED = {"script", "iframe", "object", "embed", "applet", "form", "input", "button", "link", "meta", "base", "frame", "frameset",
@@ -61,16 +61,22 @@ _REFUSED = {"script", "iframe", "object", "embed", "applet", "form", "input", "b
 
 
 def _is_swap(script):
-    """Is it our script, called with two texts and nothing else?"""
+    """Is it our script, called with texts and nothing else?"""
     cut = script.find('("')  # the first text; the script itself has none in double quotes
     if cut < 0 or hashlib.sha256(script[:cut].encode()).hexdigest() not in _SWAP:
         return False
-    try:
-        document, end = _DATA.raw_decode(script, cut + 1)
-        title, last = _DATA.raw_decode(script, end + 1)
-    except ValueError:
-        return False
-    return isinstance(document, str) and isinstance(title, str) and script[end] == "," and script[last:].strip() == ");"
+    end = cut
+    while True:
+        try:
+            text, end = _DATA.raw_decode(script, end + 1)
+        except ValueError:
+            return False
+        if not isinstance(text, str):
+            return False
+        if script[end:].strip() == ");":
+            return True
+        if script[end:end + 1] != ",":
+            return False
 
 
 class _Scan(HTMLParser):
@@ -109,7 +115,7 @@ class _Scan(HTMLParser):
 
 
 def harmless(text, ours):
-    """Can the HTML of an output stay as it is? Ours may have the one script."""
+    """Can the HTML of an output stay as it is? Ours may have our scripts."""
     scan = _Scan()
     scan.feed(text)
     scan.close()
