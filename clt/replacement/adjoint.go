@@ -11,19 +11,18 @@ import (
 
 // stepNodes are the inputs of one layer of the top-down sweep over a batch of
 // targets. The weights are inputs too, so that one compiled program serves all
-// layers and all prompts of a bucket.
+// layers and all prompts of a bucket. Positions come first everywhere: sources meet
+// the stream position by position, without moving it.
 type stepNodes struct {
-	stream  *Node // [batch, pos, d_model] at hook_resid_post of the layer
-	edges   *Node // [batch, pos, slot]: sum over the layers above
+	stream  *Node // [pos, batch, d_model] at hook_resid_post of the layer
+	edges   *Node // [pos, batch, slot]: sum over the layers above
 	vec     *Node // [batch, d_model]: the targets' vectors in the residual stream
 	layer   *Node // [batch] int32: the layer at whose hook_resid_mid each target enters
 	pos     *Node // [batch] int32
 	current *Node // [] int32: this layer
 	sources *Node // [length, slot, d_model]: what each source writes to this MLP output
-	pattern *Node // [1, head, length, length]
-	scale1  *Node // [1, length, 1]
-	ln1     *Node // [d_model] gain
-	attn    *Node // [d_model, 3·d_model]: c_attn
+	pattern *Node // [head, length, length]: attention by query and key, over the ln_1 divisor of the key
+	value   *Node // [d_model, d_model]: see Model.valueTensors
 	proj    *Node // [d_model, d_model]: c_proj
 	scale2  *Node // [1, length, 1]; with skip
 	ln2     *Node // [d_model] gain; with skip
@@ -40,24 +39,23 @@ type stepNodes struct {
 func stepGraph(cfg gpt2.Config, c clt.Config) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		s := stepNodes{stream: in[0], edges: in[1], vec: in[2], layer: in[3], pos: in[4], current: in[5],
-			sources: in[6], pattern: in[7], scale1: in[8], ln1: in[9], attn: in[10], proj: in[11]}
+			sources: in[6], pattern: in[7], value: in[8], proj: in[9]}
 		if c.Skip {
-			s.scale2, s.ln2, s.skip = in[12], in[13], in[14]
+			s.scale2, s.ln2, s.skip = in[10], in[11], in[12]
 		}
 		return s.build(cfg, c)
 	}
 }
 
 func (s stepNodes) build(cfg gpt2.Config, c clt.Config) []*Node {
-	pos := s.stream.Shape().Dimensions[1]
-	s.sources = Slice(s.sources, AxisRange(0, pos))
-	s.scale1 = Slice(s.scale1, AxisRange(), AxisRange(0, pos))
-	s.pattern = Slice(s.pattern, AxisRange(), AxisRange(), AxisRange(0, pos), AxisRange(0, pos))
+	pos := s.stream.Shape().Dimensions[0]
+	s.sources = first(s.sources, 0, pos)
+	s.pattern = first(first(s.pattern, 1, pos), 2, pos)
 	// The stream after the block reads the MLP output as it is.
 	edges := Add(s.edges, contract(s.stream, s.sources))
 	stream := s.stream
 	if c.Skip {
-		s.scale2 = Slice(s.scale2, AxisRange(), AxisRange(0, pos))
+		s.scale2 = TransposeAllAxes(first(s.scale2, 1, pos), 1, 0, 2)
 		read := DotGeneral(stream, []int{2}, nil, s.skip, []int{1}, nil)
 		stream = Add(stream, s.readTranspose(c, read))
 	}
@@ -65,51 +63,56 @@ func (s stepNodes) build(cfg gpt2.Config, c clt.Config) []*Node {
 	return []*Node{Add(stream, s.attentionTranspose(cfg, stream)), edges}
 }
 
-// inject is the vectors of the targets that enter at this layer: [batch, pos,
+// first is the beginning of an axis.
+func first(x *Node, axis, n int) *Node {
+	if x.Shape().Dimensions[axis] == n {
+		return x
+	}
+	return SliceAxis(x, axis, AxisRange(0, n))
+}
+
+// inject is the vectors of the targets that enter at this layer: [pos, batch,
 // d_model], zero but at their positions.
 func (s stepNodes) inject() *Node {
 	dtype, dims := s.vec.DType(), s.stream.Shape().Dimensions
 	here := ConvertDType(Equal(s.layer, s.current), dtype) // [batch]
-	positions := Iota(s.vec.Graph(), shapes.Make(dtypes.Int32, dims[0], dims[1]), 1)
-	at := ConvertDType(Equal(positions, BroadcastToDims(InsertAxes(s.pos, -1), dims[0], dims[1])), dtype)
-	at = Mul(at, InsertAxes(here, -1)) // [batch, pos]
-	return Mul(InsertAxes(at, -1), InsertAxes(s.vec, 1))
+	positions := Iota(s.vec.Graph(), shapes.Make(dtypes.Int32, dims[0], dims[1]), 0)
+	at := ConvertDType(Equal(positions, BroadcastToDims(InsertAxes(s.pos, 0), dims[0], dims[1])), dtype)
+	at = Mul(at, InsertAxes(here, 0)) // [pos, batch]
+	return Mul(InsertAxes(at, -1), InsertAxes(s.vec, 0))
 }
 
-// contract is the scalar product of the stream [batch, pos, d_model] with each
-// source [pos, slot, d_model] of the same position: [batch, pos, slot].
+// contract is the scalar product of the stream [pos, batch, d_model] with each
+// source [pos, slot, d_model] of the same position: [pos, batch, slot].
 func contract(stream, sources *Node) *Node {
-	out := DotGeneral(stream, []int{2}, []int{1}, sources, []int{2}, []int{0}) // [pos, batch, slot]
-	return TransposeAllAxes(out, 1, 0, 2)
+	return DotGeneral(stream, []int{2}, []int{0}, sources, []int{2}, []int{0})
 }
 
 // contractGraph contracts with the sources at the embedding [length, slot,
-// d_model]: [batch, pos, slot].
+// d_model]: [pos, batch, slot].
 func contractGraph(stream, sources *Node) *Node {
-	return contract(stream, Slice(sources, AxisRange(0, stream.Shape().Dimensions[1])))
+	return contract(stream, first(sources, 0, stream.Shape().Dimensions[0]))
 }
 
 // attentionTranspose carries the stream back through the attention of the block:
-// output matrix, frozen pattern, value matrix, LayerNorm with frozen divisor.
+// output matrix, frozen pattern, value matrix, LayerNorm with frozen divisor. The
+// divisor is in the pattern, gain and centring are in the value matrix.
 func (s stepNodes) attentionTranspose(cfg gpt2.Config, stream *Node) *Node {
 	d, heads, width := cfg.DModel, cfg.Heads, cfg.DHead()
-	batch, pos := stream.Shape().Dimensions[0], stream.Shape().Dimensions[1]
-	s.attn.AssertDims(d, 3*d)
+	pos, batch := stream.Shape().Dimensions[0], stream.Shape().Dimensions[1]
+	s.value.AssertDims(d, d)
 	s.proj.AssertDims(d, d)
-	flat := Reshape(stream, batch*pos, d)
-	z := DotGeneral(flat, []int{1}, nil, s.proj, []int{1}, nil) // [batch*pos, d]
-	z = Reshape(z, batch, pos, heads, width)
-	pattern := Reshape(s.pattern, heads, pos, pos)
-	// [head, query, key] and [batch, query, head, width] give [head, key, batch, width].
-	v := DotGeneral(pattern, []int{1}, []int{0}, z, []int{1}, []int{2})
-	v = Reshape(TransposeAllAxes(v, 2, 1, 0, 3), batch*pos, d)
-	value := Slice(s.attn, AxisRange(), AxisRange(2*d, 3*d))
-	in := DotGeneral(v, []int{1}, nil, value, []int{1}, nil)
-	return normTranspose(Reshape(in, batch, pos, d), s.ln1, s.scale1)
+	flat := Reshape(stream, pos*batch, d)
+	z := DotGeneral(flat, []int{1}, nil, s.proj, []int{1}, nil) // [pos*batch, d]
+	z = Reshape(z, pos, batch, heads, width)
+	// [head, query, key] and [query, batch, head, width] give [head, key, batch, width].
+	v := DotGeneral(s.pattern, []int{1}, []int{0}, z, []int{0}, []int{2})
+	v = Reshape(TransposeAllAxes(v, 1, 2, 0, 3), pos*batch, d)
+	return Reshape(DotGeneral(v, []int{1}, nil, s.value, []int{1}, nil), pos, batch, d)
 }
 
-// normTranspose is the transpose of a LayerNorm with a frozen divisor [1, pos,
-// 1]: times gain, divided, centred. Nil gain is one.
+// normTranspose is the transpose of a LayerNorm with a frozen divisor [pos, 1, 1]:
+// times gain, divided, centred. Nil gain is one.
 func normTranspose(x, gain, scale *Node) *Node {
 	if gain != nil {
 		x = Mul(x, ExpandLeftToRank(gain, x.Rank()))
@@ -118,7 +121,7 @@ func normTranspose(x, gain, scale *Node) *Node {
 	return Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 }
 
-// readTranspose carries a vector at the encoder's read point to hook_resid_mid.
+// readTranspose carries vectors at the encoder's read point to hook_resid_mid.
 func (s stepNodes) readTranspose(c clt.Config, x *Node) *Node {
 	switch c.Read {
 	case gpt2.MLPIn:

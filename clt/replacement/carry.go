@@ -14,22 +14,29 @@ import (
 // (-1 for the embedding) down to the embedding. It is sweep for vectors that stand
 // at many positions. edges is [batch, pos, slot], embed [batch, pos, 2].
 func (b *builder) carry(ctx context.Context, stream gpt2.Array, top int) (edges, embed gpt2.Array, err error) {
-	n, pos := stream.Shape[0], stream.Shape[1]
+	n := stream.Shape[0]
 	nowhere := make([]int32, n)
 	for i := range nowhere {
 		nowhere[i] = -1
 	}
-	state := []*tensors.Tensor{stream.Tensor(b.LM.Double), gpt2.NewArray([]int{n, pos, b.slots}, b.LM.Double).Tensor(b.LM.Double)}
-	none := []any{gpt2.NewArray([]int{n, b.CLT.DModel}, b.LM.Double).Tensor(b.LM.Double),
-		tensors.FromFlatDataAndDimensions(nowhere, n), tensors.FromFlatDataAndDimensions(make([]int32, n), n)}
+	return b.descend(ctx, swapped(stream), gpt2.NewArray([]int{n, b.CLT.DModel}, b.LM.Double), nowhere, make([]int32, n), top)
+}
+
+// descend carries streams [pos, batch, d_model] at hook_resid_post of the layer top
+// down to the embedding; vec [batch, d_model] enter at hook_resid_mid of their layer.
+// edges is [batch, pos, slot], embed [batch, pos, 2].
+func (b *builder) descend(ctx context.Context, stream, vec gpt2.Array, layer, pos []int32, top int) (edges, embed gpt2.Array, err error) {
+	length, n, double := stream.Shape[0], stream.Shape[1], b.LM.Double
+	state := []*tensors.Tensor{stream.Tensor(double), gpt2.NewArray([]int{length, n, b.slots}, double).Tensor(double)}
+	shared := []any{vec.Tensor(double), tensors.FromFlatDataAndDimensions(layer, n), tensors.FromFlatDataAndDimensions(pos, n)}
 	for l := top; l >= 0; l-- {
 		if err := ctx.Err(); err != nil {
 			return edges, embed, err
 		}
-		args := append([]any{state[0], state[1]}, none...)
+		args := append([]any{state[0], state[1]}, shared...)
 		out, err := b.step.Call(append(append(args, tensors.FromScalar(int32(l))), b.layerInputs[l]...)...)
 		if err != nil {
-			return edges, embed, fmt.Errorf("replacement: sweep of layer %d: %w", l, err)
+			return edges, embed, fmt.Errorf("replacement: attribute: layer %d: %w", l, err)
 		}
 		for _, t := range state {
 			_ = t.FinalizeAll()
@@ -38,7 +45,7 @@ func (b *builder) carry(ctx context.Context, stream gpt2.Array, top int) (edges,
 	}
 	out, err := b.last.Call(state[0], b.embed)
 	if err != nil {
-		return edges, embed, fmt.Errorf("replacement: sweep: %w", err)
+		return edges, embed, fmt.Errorf("replacement: attribute: %w", err)
 	}
 	if edges, err = gpt2.FromTensor(state[1]); err == nil {
 		embed, err = gpt2.FromTensor(out[0])
@@ -46,7 +53,22 @@ func (b *builder) carry(ctx context.Context, stream gpt2.Array, top int) (edges,
 	for _, t := range append(state, out...) {
 		_ = t.FinalizeAll()
 	}
-	return edges, embed, err
+	if err != nil {
+		return edges, embed, err
+	}
+	return swapped(edges), swapped(embed), nil
+}
+
+// swapped exchanges the first two of three axes.
+func swapped(a gpt2.Array) gpt2.Array {
+	p, q, d := a.Shape[0], a.Shape[1], a.Shape[2]
+	out := gpt2.NewArray([]int{q, p, d}, a.F64 != nil)
+	for i := range p {
+		for j := range q {
+			copyRow(out, (j*p+i)*d, a, (i*q+j)*d, d)
+		}
+	}
+	return out
 }
 
 // streamLength is how many positions a stream needs that has nothing after pos.

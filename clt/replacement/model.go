@@ -20,6 +20,7 @@ type Model struct {
 
 	mu       sync.Mutex
 	encoders []*tensors.Tensor // see encoderTensors
+	values   []*tensors.Tensor // see valueTensors
 	full     *clt.Weights      // all weights, uploaded when a program needs decoders
 }
 
@@ -44,7 +45,10 @@ func (m *Model) Close() {
 	for _, t := range m.encoders {
 		_ = t.FinalizeAll()
 	}
-	m.encoders = nil
+	for _, t := range m.values {
+		_ = t.FinalizeAll()
+	}
+	m.encoders, m.values = nil, nil
 	if m.full != nil {
 		m.full.Free()
 		m.full = nil

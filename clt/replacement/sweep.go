@@ -2,7 +2,6 @@ package replacement
 
 import (
 	"context"
-	"fmt"
 	"sort"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -13,44 +12,70 @@ import (
 // chunk is a batch of targets that are swept together: they enter at about the
 // same layer, and none of them is at a later position than pos-1.
 type chunk struct {
-	rows []int // indices into the targets given to sweepAll
-	top  int   // the layer at which the sweep starts
-	pos  int   // positions that are computed
+	rows  []int // indices into the targets given to sweepAll
+	batch int   // rows that are computed: as many, or more to share a compiled shape
+	top   int   // the layer at which the sweep starts
+	pos   int   // positions that are computed
 }
 
 // groupWork is the work in multiply-adds under which targets are not grouped by
-// position: compiling another shape would cost more than it saves.
-const groupWork = 1 << 30
+// position: compiling another shape would cost more than it saves. fineWork is that
+// over which eight groups pay.
+const (
+	groupWork = 1 << 30
+	fineWork  = 1 << 37
+)
+
+// tileVectors is how many vectors of the stream a batch of a large sweep holds,
+// targets times positions: enough for the matrix product to run at its peak, and few
+// enough for the targets to enter at nearly the same layer.
+const tileVectors = 256
+
+// groups is into how many ranges of positions the targets are sorted.
+func (b *builder) groups(rows int) int {
+	length, d := b.length(), b.CLT.DModel
+	switch work := rows * length * b.LM.Config.Layers * d * d; {
+	case length < 8 || work < groupWork:
+		return 1
+	case !b.LM.CompilesShapes(): // a shape costs little
+		return min(16, length/2)
+	case work >= fineWork:
+		return 8
+	}
+	return 4
+}
 
 // plan sorts targets into chunks so that each chunk's causal cone is narrow:
 // grouped by position, within a group from the top layer down.
 func (b *builder) plan(rows []row) []chunk {
-	length, layers, d := b.length(), b.LM.Config.Layers, b.CLT.DModel
-	groups := 1
-	if len(rows)*length*layers*d*d >= groupWork && length >= 8 {
-		groups = 4
-	}
-	group := func(r row) int { return r.pos * groups / length }
+	length, top := b.length(), b.LM.Config.Layers-1
+	groups := b.groups(len(rows))
+	group := func(i int) int { return rows[i].pos * groups / length }
 	order := make([]int, len(rows))
 	for i := range order {
 		order[i] = i
 	}
 	sort.SliceStable(order, func(i, j int) bool {
-		a, c := rows[order[i]], rows[order[j]]
-		if ga, gc := group(a), group(c); ga != gc {
+		if ga, gc := group(order[i]), group(order[j]); ga != gc {
 			return ga < gc
 		}
-		return a.layer > c.layer
+		return rows[order[i]].layer > rows[order[j]].layer
 	})
 	var chunks []chunk
 	for i := 0; i < len(order); {
-		g := group(rows[order[i]])
+		g := group(order[i])
+		pos, tile := (length*(g+1)+groups-1)/groups, b.cfg.Batch
+		if groups > 1 {
+			tile = min(tile, max(8, tileVectors/pos/8*8))
+		}
 		n := 1
-		for n < b.cfg.Batch && i+n < len(order) && group(rows[order[i+n]]) == g {
+		for n < tile && i+n < len(order) && group(order[i+n]) == g {
 			n++
 		}
-		top := min(rows[order[i]].layer, layers-1)
-		chunks = append(chunks, chunk{order[i : i+n], top, (length*(g+1) + groups - 1) / groups})
+		if !b.LM.CompilesShapes() {
+			tile = min(tile, (n+3)/4*4)
+		}
+		chunks = append(chunks, chunk{order[i : i+n], tile, min(rows[order[i]].layer, top), pos})
 		i += n
 	}
 	return chunks
@@ -62,7 +87,7 @@ func (b *builder) sweepAll(ctx context.Context, rows []row, store func(i int, ed
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		edges, embed, err := b.sweep(rows, c)
+		edges, embed, err := b.sweep(ctx, rows, c)
 		if err != nil {
 			return err
 		}
@@ -78,9 +103,9 @@ func (b *builder) sweepAll(ctx context.Context, rows []row, store func(i int, ed
 
 // sweep carries one chunk from its top layer to the embedding. edges is [batch,
 // pos, slot], embed [batch, pos, 2].
-func (b *builder) sweep(rows []row, c chunk) (edges, embed gpt2.Array, err error) {
-	d, n, layers := b.CLT.DModel, b.cfg.Batch, b.LM.Config.Layers
-	vec, stream := gpt2.NewArray([]int{n, d}, b.LM.Double), gpt2.NewArray([]int{n, c.pos, d}, b.LM.Double)
+func (b *builder) sweep(ctx context.Context, rows []row, c chunk) (edges, embed gpt2.Array, err error) {
+	d, n, layers := b.CLT.DModel, c.batch, b.LM.Config.Layers
+	vec, stream := gpt2.NewArray([]int{n, d}, b.LM.Double), gpt2.NewArray([]int{c.pos, n, d}, b.LM.Double)
 	layer, pos := make([]int32, n), make([]int32, n)
 	for i := range layer {
 		layer[i] = -1
@@ -90,37 +115,13 @@ func (b *builder) sweep(rows []row, c chunk) (edges, embed gpt2.Array, err error
 		layer[k], pos[k] = int32(r.layer), int32(r.pos)
 		into, at := vec, k*d
 		if r.layer == layers { // at the top of the stream
-			into, at = stream, (k*c.pos+r.pos)*d
+			into, at = stream, (r.pos*n+k)*d
 		}
 		for j, v := range r.vec {
 			set(into, at+j, v)
 		}
 	}
-	state := []*tensors.Tensor{stream.Tensor(b.LM.Double), gpt2.NewArray([]int{n, c.pos, b.slots}, b.LM.Double).Tensor(b.LM.Double)}
-	shared := []any{vec.Tensor(b.LM.Double), tensors.FromFlatDataAndDimensions(layer, n), tensors.FromFlatDataAndDimensions(pos, n)}
-	for l := c.top; l >= 0; l-- {
-		args := append([]any{state[0], state[1]}, shared...)
-		out, err := b.step.Call(append(append(args, tensors.FromScalar(int32(l))), b.layerInputs[l]...)...)
-		if err != nil {
-			return edges, embed, fmt.Errorf("replacement: attribute: %w", err)
-		}
-		for _, t := range state {
-			_ = t.FinalizeAll()
-		}
-		state = out
-	}
-	out, err := b.last.Call(state[0], b.embed)
-	if err != nil {
-		return edges, embed, fmt.Errorf("replacement: attribute: %w", err)
-	}
-	if edges, err = gpt2.FromTensor(state[1]); err != nil {
-		return edges, embed, err
-	}
-	embed, err = gpt2.FromTensor(out[0])
-	for _, t := range append(state, out...) {
-		_ = t.FinalizeAll()
-	}
-	return edges, embed, err
+	return b.descend(ctx, stream, vec, layer, pos, c.top)
 }
 
 // makePrograms compiles the sweep's programs, and lines up the inputs of each layer.
@@ -133,17 +134,18 @@ func (b *builder) makePrograms(sources []*tensors.Tensor) error {
 	if b.last, err = gpt2.Plain(b.LM, "contract|"+key, contractGraph); err != nil {
 		return err
 	}
+	values, err := b.valueTensors()
+	if err != nil {
+		return err
+	}
 	frozen := b.frozenInputs()
 	skips := b.skipTensors()
 	for l := range b.LM.Config.Layers {
-		weights, err := b.LM.WeightTensors(l, "ln_1.weight", "attn.c_attn.weight", "attn.c_proj.weight")
+		proj, err := b.LM.WeightTensors(l, "attn.c_proj.weight")
 		if err != nil {
 			return err
 		}
-		in := []any{sources[l], frozen[1+3*l], frozen[2+3*l]}
-		for _, w := range weights {
-			in = append(in, w)
-		}
+		in := []any{sources[l], b.dividedPattern(l), values[l], proj[0]}
 		if b.CLT.Skip {
 			ln2, err := b.LM.WeightTensors(l, "ln_2.weight")
 			if err != nil {
@@ -154,4 +156,47 @@ func (b *builder) makePrograms(sources []*tensors.Tensor) error {
 		b.layerInputs = append(b.layerInputs, in)
 	}
 	return nil
+}
+
+// dividedPattern is the frozen pattern of a layer over the ln_1 divisor of each key,
+// [head, query, key] at bucket length.
+func (l *Local) dividedPattern(layer int) *tensors.Tensor {
+	a := gpt2.NewArray(l.pattern[layer].Shape, l.LM.Double)
+	for i := range a.Len() {
+		set(a, i, l.pattern[layer].At(i)/l.scale1[layer].At(i%len(l.Tokens)))
+	}
+	return a.Grow(l.length(), 0, 1, 2).Tensor(l.LM.Double)
+}
+
+// valueTensors are, by layer, the value matrix W_V with gain and centring of ln_1 in
+// it, [d_model, d_model]: row i is gain_i·W_V[i] minus the mean of all such rows.
+func (m *Model) valueTensors() ([]*tensors.Tensor, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.values != nil {
+		return m.values, nil
+	}
+	d := m.LM.Config.DModel
+	var list []*tensors.Tensor
+	for l := range m.LM.Config.Layers {
+		w, err := m.hostHeads(l)
+		if err != nil {
+			return nil, err
+		}
+		mean := make([]float64, d)
+		for i := range d {
+			for j := range d {
+				mean[j] += w.ln1.At(i) * w.attn.At((3*i+2)*d+j) / float64(d)
+			}
+		}
+		a := gpt2.NewArray([]int{d, d}, m.LM.Double)
+		for i := range d {
+			for j := range d {
+				set(a, i*d+j, w.ln1.At(i)*w.attn.At((3*i+2)*d+j)-mean[j])
+			}
+		}
+		list = append(list, a.Tensor(m.LM.Double))
+	}
+	m.values = list
+	return list, nil
 }
