@@ -250,5 +250,16 @@ func (m *Model) variables() ([]*model.Variable, error) {
 
 // Untrained makes a model with the initial weights of a seed.
 func Untrained(backend compute.Backend, cfg Config, seed uint64) (*Model, error) {
-	return New(backend, cfg, InitParams(cfg, seed), LoadOptions{})
+	m, err := empty(backend, cfg, LoadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	params := InitParams(cfg, seed)
+	for _, name := range sortedNames(params) {
+		if err := m.addWeight(name, params[name]); err != nil {
+			return nil, err
+		}
+		delete(params, name) // it is on the device now; nothing else holds it
+	}
+	return m, nil
 }

@@ -47,6 +47,7 @@ def best(reps, f):
 class Ids:
     """A tokenizer for prompts that are ids: circuit-tracer asks for its special tokens alone."""
 
+    vocab_size = VOCAB
     bos_token_id = eos_token_id = pad_token_id = VOCAB - 1
     all_special_ids, padding_side = [VOCAB - 1], "right"
 

@@ -35,10 +35,11 @@ func (l *sizeList) Set(s string) error {
 
 func benchVerb(f *flag.FlagSet) func(c *call) error {
 	cfg := bench.DefaultConfig()
-	tokens := sizeList(cfg.Tokens)
+	tokens, nodes := sizeList(cfg.Tokens), sizeList(cfg.Nodes)
 	name := f.String("backend", "", "`backend`: go, xla, xla:cpu, xla:cuda or the absolute path of a plugin")
 	f.StringVar(&cfg.Shape, "shape", cfg.Shape, "`architecture`, with random weights: small (GPT-2 small), pocket or tiny")
 	f.Var(&tokens, "tokens", "prompt `lengths`")
+	f.Var(&nodes, "nodes", "`sizes` of the graphs that the prune suite makes")
 	f.IntVar(&cfg.Features, "features", cfg.Features, "features per layer of the transcoder")
 	f.IntVar(&cfg.Batch, "batch", cfg.Batch, "tokens of a training step")
 	f.IntVar(&cfg.Reps, "reps", cfg.Reps, "calls after the first")
@@ -63,6 +64,7 @@ func benchVerb(f *flag.FlagSet) func(c *call) error {
 				return usageError{err}
 			}
 		}
+		cfg.Nodes, cfg.Growth = nodes, !c.given["tokens"]
 		if cfg.Tokens = tokens; !c.given["tokens"] {
 			cfg.Tokens = fitting(tokens, bench.Shapes()[cfg.Shape].Context)
 		}
@@ -144,7 +146,10 @@ func benchTable(name string, rows []bench.Row) string {
 	for _, s := range rows[0].Sizes {
 		head = append(head, s.Name)
 	}
-	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB", "ratio")
+	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB", "ratio", "work MB")
+	for _, p := range rows[0].Phases {
+		head = append(head, strings.ReplaceAll(p.Name, "_s", " ms"))
+	}
 	var cells [][]string
 	for _, r := range rows {
 		var row []string
@@ -157,7 +162,10 @@ func benchTable(name string, rows []bench.Row) string {
 		ms := func(s float64) string { return fmt.Sprintf("%.1f", 1e3*s) }
 		row = append(row, ms(r.Times.First.Seconds()), ms(r.Times.Min.Seconds()), ms(r.Times.Median.Seconds()),
 			orNone("%.0f", r.TokensPerSecond()), orNone("%.1f", r.MBPerSecond()), fmt.Sprintf("%.3g", r.GFLOP),
-			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB), orNone("%.2f", r.Ratio))
+			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB), orNone("%.2f", r.Ratio), orNone("%.1f", r.WorkMB))
+		for _, p := range r.Phases {
+			row = append(row, ms(p.Time.Seconds()))
+		}
 		cells = append(cells, row)
 	}
 	return table(fmt.Sprintf("%s on %s", name, rows[0].Backend), head, cells)

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -14,38 +16,75 @@ import (
 // transcoder of the suite has active, roughly.
 const wantActive = 40
 
+// attributionTokens are the lengths that the suite shows the growth of cost with.
+var attributionTokens = []int{8, 16, 32, 64, 128}
+
 // attributionSuite times a whole graph: clean run, sweeps over all active features
-// and top logits, row identity.
+// and top logits, row identity. Unless lengths are asked for, it also shows how the
+// cost grows with features and with the number of targets.
 func attributionSuite(ctx context.Context, r *runner) error {
 	m, err := gpt2.Untrained(r.b, r.shape, 1)
 	if err != nil {
 		return err
 	}
-	joined, err := randomReplacement(m, r.cfg.Features)
+	lengths := r.cfg.Tokens
+	if r.cfg.Growth {
+		lengths = attributionTokens
+	}
+	for _, n := range lengths {
+		if n <= r.shape.Context {
+			if err := r.graphs(ctx, m, n, r.cfg.Features, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if !r.cfg.Growth {
+		return nil
+	}
+	n := min(16, r.shape.Context)
+	if err := r.graphs(ctx, m, n, 4*r.cfg.Features, nil); err != nil {
+		return err
+	}
+	return r.graphs(ctx, m, n, r.cfg.Features, []int{100, 200, 400})
+}
+
+// graphs times the graphs of one prompt: of all active features, or under caps.
+func (r *runner) graphs(ctx context.Context, m *gpt2.Model, n, features int, caps []int) error {
+	ids := someTokens(n, r.shape.DVocab)
+	joined, err := randomReplacement(m, features, ids)
 	if err != nil {
 		return err
 	}
 	defer joined.Close()
-	for _, n := range r.cfg.Tokens {
-		ids := someTokens(n, r.shape.DVocab)
+	if caps == nil {
+		caps = []int{0}
+	}
+	for _, most := range caps {
 		cfg := replacement.DefaultAttributeConfig()
-		cfg.Batch = min(r.cfg.Batch, cfg.Batch)
+		cfg.Batch, cfg.MaxFeatures = min(r.cfg.Batch, cfg.Batch), most
 		err := r.measure(ctx, func(row *Row) (err error) {
 			var g *attribution.Graph
+			var clean, sweep time.Duration
 			row.Times, err = timed(ctx, r.cfg.Reps, func() error {
+				begin := time.Now()
 				local, err := joined.Localize(ids)
 				if err != nil {
 					return err
 				}
+				middle := time.Now()
 				g, err = local.Attribute(ctx, cfg, nil)
+				if a, b := middle.Sub(begin), time.Since(middle); clean == 0 || a+b < clean+sweep {
+					clean, sweep = a, b
+				}
 				return err
 			})
 			if err != nil {
 				return err
 			}
 			targets := g.Count(attribution.Feature) + g.Count(attribution.Logit)
-			row.Sizes = []Size{{"tokens", n}, {"layers", r.shape.Layers}, {"d_model", r.shape.DModel}, {"features", r.cfg.Features},
-				{"batch", cfg.Batch}, {"active", g.Settings.Active}, {"targets", targets}, {"nodes", len(g.Nodes)}}
+			row.Sizes = []Size{{"tokens", n}, {"layers", r.shape.Layers}, {"d_model", r.shape.DModel}, {"features", features},
+				{"batch", cfg.Batch}, {"max_features", most}, {"active", g.Settings.Active}, {"targets", targets}, {"nodes", len(g.Nodes)}}
+			row.Phases = []Phase{{"clean_s", clean}, {"sweep_s", sweep}}
 			row.GFLOP = forwardGFLOP(r.shape, n) + sweepGFLOP(r.shape, g)
 			return nil
 		})
@@ -77,19 +116,32 @@ func sweepGFLOP(c gpt2.Config, g *attribution.Graph) float64 {
 }
 
 // randomReplacement joins the model with a random transcoder whose thresholds let
-// through about wantActive features per token.
-func randomReplacement(m *gpt2.Model, features int) (*replacement.Model, error) {
+// through wantActive features per token of the prompt, over all layers.
+func randomReplacement(m *gpt2.Model, features int, ids []int32) (*replacement.Model, error) {
 	cfg := clt.DefaultConfig(m.Config.Layers, m.Config.DModel)
 	cfg.Features = features
 	t, err := clt.New(cfg, 0, 1)
 	if err != nil {
 		return nil, err
 	}
-	t.Activation = clt.ActTopK
-	t.Threshold = nil
-	t.K = min(features, max(1, wantActive/m.Config.Layers))
+	t.Activation = clt.ActJumpReLU
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("bench: random transcoder: %w", err)
 	}
-	return replacement.New(m, t, attribution.Artifact{Name: "random"})
+	joined, err := replacement.New(m, t, attribution.Artifact{Name: "random"})
+	if err != nil {
+		return nil, err
+	}
+	local, err := joined.Localize(ids)
+	if err != nil {
+		return nil, err
+	}
+	for l, pre := range local.Preactivations() {
+		values := slices.Sorted(slices.Values(pre.Float32s()[min(features, pre.Len()-1):])) // position 0 has no features
+		most := max(1, wantActive*(len(ids)-1)*(l+1)/m.Config.Layers-wantActive*(len(ids)-1)*l/m.Config.Layers)
+		for f := range t.Threshold[l] {
+			t.Threshold[l][f] = max(0, values[max(0, len(values)-1-most)])
+		}
+	}
+	return joined, nil
 }

@@ -15,13 +15,14 @@ func interventionSuite(ctx context.Context, r *runner) error {
 	if err != nil {
 		return err
 	}
-	joined, err := randomReplacement(m, r.cfg.Features)
-	if err != nil {
-		return err
-	}
-	defer joined.Close()
 	for _, n := range r.cfg.Tokens {
-		local, err := joined.Localize(someTokens(n, r.shape.DVocab))
+		ids := someTokens(n, r.shape.DVocab)
+		joined, err := randomReplacement(m, r.cfg.Features, ids)
+		if err != nil {
+			return err
+		}
+		defer joined.Close()
+		local, err := joined.Localize(ids)
 		if err != nil {
 			return err
 		}

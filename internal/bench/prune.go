@@ -3,27 +3,33 @@ package bench
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 )
 
-// pruneNodes are the graph sizes of the suite, in nodes.
-var pruneNodes = []int{500, 1000, 2000, 5000}
-
 // pruneDensity is the share of possible edges that a random graph has.
 const pruneDensity = 0.1
 
-// pruneSuite times the two-step pruning of random graphs; the matrix product is
-// no peak for it, its share says nothing.
+// pruneSuite times the two-step pruning of random graphs, as masks of nodes and
+// edges; the matrix product is no peak for it, its share says nothing.
 func pruneSuite(ctx context.Context, r *runner) error {
-	for _, n := range pruneNodes {
+	for _, n := range r.cfg.Nodes {
 		g := randomGraph(n)
 		err := r.measure(ctx, func(row *Row) (err error) {
 			row.Sizes = []Size{{"nodes", n}, {"density_pct", int(100 * pruneDensity)}}
 			row.Times, err = timed(ctx, r.cfg.Reps, func() error {
-				_, err := g.Prune(attribution.DefaultPruneConfig())
+				_, err := g.Select(attribution.DefaultPruneConfig())
 				return err
 			})
+			if err != nil {
+				return err
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err = g.Select(attribution.DefaultPruneConfig())
+			runtime.ReadMemStats(&after)
+			row.WorkMB = float64(after.TotalAlloc-before.TotalAlloc) / 1e6
 			return err
 		})
 		if err != nil {
@@ -39,7 +45,7 @@ func randomGraph(n int) *attribution.Graph {
 	const layers, length, logits = 12, 16, 10
 	r := rand.New(rand.NewPCG(1, uint64(n)))
 	g := &attribution.Graph{Settings: attribution.Settings{Layers: layers}}
-	features := n - layers*length - length - logits
+	features := max(1, n-layers*length-length-logits)
 	for i := range features {
 		layer := i * layers / features
 		g.Nodes = append(g.Nodes, attribution.Node{ID: attribution.ID{Kind: attribution.Feature, Layer: layer, Pos: i % length, Index: i}})

@@ -28,6 +28,14 @@ type Row struct {
 	Tokens  int     // per call; 0 where there are none
 	Bytes   int     // of text, per call; 0 where there is none
 	Ratio   float64 // of the speed to that of the row before; 0 where nothing is compared
+	Phases  []Phase // of the fastest call, where a suite has them
+	WorkMB  float64 // all that one call allocates beside its input, MB; 0 where it is not measured
+}
+
+// Phase is a part of a call.
+type Phase struct {
+	Name string
+	Time time.Duration
 }
 
 // TokensPerSecond is that of the fastest call.
@@ -84,6 +92,14 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	}
 	if r.Ratio > 0 && err == nil {
 		err = member("ratio", round(r.Ratio))
+	}
+	for _, p := range r.Phases {
+		if err == nil {
+			err = member(p.Name, round(p.Time.Seconds()))
+		}
+	}
+	if r.WorkMB > 0 && err == nil {
+		err = member("work_mb", round(r.WorkMB))
 	}
 	b.WriteByte('}')
 	return b.Bytes(), err

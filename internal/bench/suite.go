@@ -8,8 +8,10 @@ import (
 	"github.com/gomlx/compute"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
+	"github.com/etredal/cross-layer-transcoder/internal/backend"
 )
 
 // Config says what is timed.
@@ -19,6 +21,8 @@ type Config struct {
 	Features int    // per layer of the transcoder
 	Batch    int    // tokens of a training step; targets of an attribution sweep
 	Reps     int    // calls after the first
+	Nodes    []int  // sizes of the graphs that are pruned
+	Growth   bool   // attribution at lengths of its own, and with more features and caps
 	Scaling  bool   // train: also over features and tokens
 	Compute  string // train: type of the products, which is also that of the peak they are held against
 	Path     string // train: how steps are computed, see clt.TrainConfig
@@ -52,6 +56,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("bench: no prompt length; give one or more")
 	case c.Features < 1 || c.Batch < 1 || c.Reps < 1:
 		return fmt.Errorf("bench: features %d, batch %d, reps %d; give 1 or more of each", c.Features, c.Batch, c.Reps)
+	}
+	for _, n := range c.Nodes {
+		if n < 220 || n > attribution.MaxNodes {
+			return fmt.Errorf("bench: a graph of %d nodes; give 220 to %d", n, attribution.MaxNodes)
+		}
 	}
 	for _, n := range c.Tokens {
 		if n < 1 {
@@ -91,12 +100,14 @@ func Run(ctx context.Context, name string, b compute.Backend, backendName string
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	shape := Shapes()[cfg.Shape]
+	backend.LeanHeap(4 * 12 * shape.Layers * shape.DModel * shape.DModel)
 	g, err := newGEMMOf(b, name == "train" && cfg.Compute == clt.ComputeBFloat16)
 	if err != nil {
 		return err
 	}
 	defer g.close()
-	return suites[name](ctx, &runner{cfg: cfg, shape: Shapes()[cfg.Shape], b: b, name: name, backend: backendName, gemm: g, row: row})
+	return suites[name](ctx, &runner{cfg: cfg, shape: shape, b: b, name: name, backend: backendName, gemm: g, row: row})
 }
 
 // runner is one suite under way.

@@ -131,6 +131,7 @@ func (s *Service) modelLocked(set wire.Setup) (*gpt2.Model, backend.Info, error)
 		return nil, o.info, err
 	}
 	s.models[key] = m
+	backend.LeanHeap(4 * parameters(m.Config))
 	return m, o.info, nil
 }
 
