@@ -2,7 +2,6 @@ package features
 
 import (
 	"fmt"
-	"math"
 	"unsafe"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -109,8 +108,8 @@ func (c *collector) row(b batch, l, i, p int, row []float32) {
 }
 
 const (
-	pairsPerToken = 16 // that may be counted, on the average
-	pairsAtFirst  = 64 // activations of a feature whose pairs are all counted
+	pairsPerToken = 8  // that may be counted, on the average
+	pairsAtFirst  = 32 // activations of a feature whose pairs are all counted
 )
 
 // pairs counts which features are active together: with the first activations of a
@@ -203,27 +202,19 @@ func (c *collector) see(b batch, l, i, p, f int, v float32) {
 	}
 	if sampled {
 		k.groups[g].add(e, c.cfg.PerGroup, fill)
+		k.limits[g] = k.groups[g].limit(c.cfg.PerGroup)
 	}
-	k.bars(c.cfg)
+	k.floor = k.top.floor(c.cfg.Top)
 }
 
 // bars sets what the next activation must beat.
 func (k *block) bars(cfg Config) {
-	if k.floor = 0; len(k.top) == cfg.Top {
-		k.floor = k.top[cfg.Top-1].value
-	}
+	k.floor = k.top.floor(cfg.Top)
 	if k.limits == nil {
 		k.limits = make([]uint64, cfg.Groups)
 	}
 	for g, s := range k.groups {
-		switch {
-		case cfg.PerGroup == 0:
-			k.limits[g] = 0
-		case len(s) < cfg.PerGroup:
-			k.limits[g] = math.MaxUint64
-		default:
-			k.limits[g] = s[len(s)-1].priority
-		}
+		k.limits[g] = s.limit(cfg.PerGroup)
 	}
 }
 

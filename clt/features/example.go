@@ -1,6 +1,9 @@
 package features
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // example is a place where a feature is active, with the text around it.
 type example struct {
@@ -18,6 +21,14 @@ type example struct {
 // topExamples are examples by falling activation; what stands earlier in the corpus
 // comes first among equals. A text that is there already counts as a repetition.
 type topExamples []example
+
+// floor is what an activation must reach to have a place.
+func (t topExamples) floor(most int) float32 {
+	if len(t) < most {
+		return 0
+	}
+	return t[most-1].value
+}
 
 // add puts an example in its place. fill is called for its text if it gets one.
 func (t *topExamples) add(e example, most int, fill func(*example)) {
@@ -59,15 +70,21 @@ func (t *topExamples) insert(list topExamples, e example, fill func(*example)) {
 // sample is examples by rising priority, a hash of their place.
 type sample []example
 
-// wants says whether that priority has a place.
-func (s sample) wants(priority uint64, most int) bool {
-	return most > 0 && (len(s) < most || priority < s[len(s)-1].priority)
+// limit is below what a priority must be to have a place.
+func (s sample) limit(most int) uint64 {
+	switch {
+	case most == 0:
+		return 0
+	case len(s) < most:
+		return math.MaxUint64
+	}
+	return s[most-1].priority
 }
 
 // add puts an example in its place unless its text is there already.
 func (s *sample) add(e example, most int, fill func(*example)) {
 	list := *s
-	if !list.wants(e.priority, most) || slices.ContainsFunc(list, func(o example) bool { return o.key == e.key }) {
+	if e.priority >= list.limit(most) || slices.ContainsFunc(list, func(o example) bool { return o.key == e.key }) {
 		return
 	}
 	if len(list) == most {

@@ -10,44 +10,40 @@ import (
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/features"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
+	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
 )
 
 const (
 	featureWindow = 64
-	featureGFLOP  = 200 // of a walk
+	featureGFLOP  = 500 // of a walk
 	featureL0     = 16  // active features per token and layer
 )
 
 // featuresSuite times the pass that explains features beside the model and the encoder
-// alone, in turns, on random tokens; Ratio is the part of that speed that is left.
+// alone, in turns; Ratio is the part of that speed that is left. The pocket shape is
+// the shipped model with its transcoder on sentences of its world, others are random.
 func featuresSuite(ctx context.Context, r *runner) error {
-	shape := r.shape
-	m, err := gpt2.Untrained(r.b, shape, 1)
+	m, t, err := featuresModel(r)
 	if err != nil {
 		return err
 	}
-	t, err := sparseCLT(shape, r.cfg.Features)
-	if err != nil {
-		return err
-	}
+	shape, n := m.Config, t.Features
 	window := min(featureWindow, shape.Context)
-	rows := features.Rows(shape.Layers, r.cfg.Features, window)
+	rows := features.Rows(shape.Layers, n, window)
 	cfg, headless := features.DefaultConfig(), shape
 	headless.DVocab = 0
-	perStep := float64(rows) * (forwardGFLOP(headless, window) + 2e-9*float64(window*shape.Layers*shape.DModel*r.cfg.Features))
-	steps := max(2, min(48, int(featureGFLOP/perStep)))
+	perStep := float64(rows) * (forwardGFLOP(headless, window) + 2e-9*float64(window*shape.Layers*shape.DModel*n))
+	steps := max(2, min(100, int(featureGFLOP/perStep)))
+	corpus, err := featuresCorpus(m, rows, window, steps)
+	if err != nil {
+		return err
+	}
 	source := func(step int) ([][]int32, error) {
 		if step == steps {
 			return nil, nil
 		}
-		rng := rand.New(rand.NewPCG(7, uint64(step)))
-		list := make([][]int32, rows)
-		for i := range list {
-			for range window {
-				list[i] = append(list[i], int32(rng.IntN(shape.DVocab)))
-			}
-		}
-		return list, nil
+		return corpus[step], nil
 	}
 	var all [2][]time.Duration
 	var first [2]time.Duration
@@ -69,7 +65,7 @@ func featuresSuite(ctx context.Context, r *runner) error {
 	}
 	for k := range all {
 		if err := r.measure(ctx, func(row *Row) error {
-			row.Sizes = []Size{{"counted", k}, {"windows", rows}, {"tokens", window}, {"layers", shape.Layers}, {"d_model", shape.DModel}, {"features", r.cfg.Features}, {"l0", featureL0}}
+			row.Sizes = []Size{{"counted", k}, {"windows", rows}, {"tokens", window}, {"layers", shape.Layers}, {"d_model", shape.DModel}, {"features", n}}
 			row.Times, row.Tokens = withStats(Times{First: first[k]}, slices.Clone(all[k])), tokens
 			row.GFLOP = float64(steps) * perStep
 			if k == 1 {
@@ -81,6 +77,52 @@ func featuresSuite(ctx context.Context, r *runner) error {
 		}
 	}
 	return nil
+}
+
+// featuresModel is the model and the transcoder that are timed.
+func featuresModel(r *runner) (*gpt2.Model, *clt.Transcoder, error) {
+	if r.cfg.Shape != pocket.Name {
+		m, err := gpt2.Untrained(r.b, r.shape, 1)
+		if err != nil {
+			return nil, nil, err
+		}
+		t, err := sparseCLT(r.shape, r.cfg.Features)
+		return m, t, err
+	}
+	m, err := pocket.Open(r.b, gpt2.LoadOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	fsys, _ := pocket.CLT(pocket.Name)
+	t, err := clt.LoadFS(fsys, pocket.Name)
+	return m, t, err
+}
+
+// featuresCorpus is the windows of each step, made beforehand.
+func featuresCorpus(m *gpt2.Model, rows, window, steps int) ([][][]int32, error) {
+	var source gpt2.TokenSource
+	if m.Tokenizer != nil {
+		source = pocket.Windows(world.New(pocket.WorldSeed), m.Tokenizer, rows, window, 11)
+	} else {
+		source = func(step int) ([][]int32, error) {
+			rng := rand.New(rand.NewPCG(7, uint64(step)))
+			list := make([][]int32, rows)
+			for i := range list {
+				for range window {
+					list[i] = append(list[i], int32(rng.IntN(m.Config.DVocab)))
+				}
+			}
+			return list, nil
+		}
+	}
+	corpus := make([][][]int32, steps)
+	for step := range corpus {
+		var err error
+		if corpus[step], err = source(step); err != nil {
+			return nil, err
+		}
+	}
+	return corpus, nil
 }
 
 // sparseCLT has random encoders and thresholds at which the given number of features
