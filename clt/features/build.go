@@ -29,10 +29,10 @@ type Summary struct {
 }
 
 // Build makes the store of a transcoder in a folder from windows of text, which the
-// source hands out by step, in order, until it returns none or io.EOF. The hash of
-// the corpus is filled in. A pass that ctx interrupts leaves dir.pass, from which the
-// same call goes on; a folder that is there already is replaced at the end, its
-// labels are kept.
+// source hands out by step, in order, until it returns none or io.EOF. Without a
+// hash of the corpus that of the first step is taken. A pass that ctx interrupts
+// leaves dir.pass, from which the same call goes on; a folder that is there already
+// is replaced at the end, its labels are kept.
 func Build(ctx context.Context, m *gpt2.Model, t *clt.Transcoder, id Origin, source gpt2.TokenSource, cfg Config, dir string, report func(Progress)) (*Summary, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -77,7 +77,9 @@ func newPass(m *gpt2.Model, t *clt.Transcoder, id Origin, source gpt2.TokenSourc
 	for _, w := range first {
 		h.Length = max(h.Length, len(w))
 	}
-	h.Origin.Corpus.SHA256 = hashWindows(first)
+	if h.Origin.Corpus.SHA256 == "" {
+		h.Origin.Corpus.SHA256 = hashWindows(first)
+	}
 	p := &pass{source: source, c: newCollector(cfg, t.Config, m.Config.DVocab), header: h}
 	if dir != "" {
 		p.path = dir + ".pass"

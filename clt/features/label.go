@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -145,6 +146,8 @@ func word(token string) string {
 		return "newline"
 	case t == "":
 		return "space"
+	case !strings.ContainsFunc(t, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		t = "‘" + t + "’" // a comma among commas
 	}
 	if r := []rune(t); len(r) > 24 {
 		return string(r[:24]) + "…"

@@ -229,6 +229,7 @@ func TestGuess(t *testing.T) {
 		want     string
 	}{
 		{0, 20, []string{" Dallas", " Austin", "\n"}, []int{12, 4, 1}, []string{" the"}, "Dallas, Austin, newline"},
+		{1, 20, []string{",", " and"}, []int{9, 9}, nil, "‘,’, and"},
 		{3, 20, []string{" Dallas"}, []int{20}, []string{" Texas", " Austin", " x"}, "Dallas → Texas, Austin"},
 		{0, 20, []string{"a", "b", "c", "d"}, []int{2, 2, 1, 1}, []string{" end"}, "→ end"},
 		{3, 0, nil, nil, []string{" x"}, ""},

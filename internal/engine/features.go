@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -130,7 +131,20 @@ func featureSource(ctx context.Context, r *replacement.Model, useWorld bool, sou
 	if room := window - 1; cfg.Tokens == 0 && m.Config.BOS >= 0 && room > 0 { // for the progress: all that there is
 		cfg.Tokens = len(t.IDs)
 	}
-	return source, features.Artifact{Name: packedName(t), SHA256: t.SHA256}, err
+	return source, features.Artifact{Name: sourceNames(sources), SHA256: t.SHA256}, err
+}
+
+// sourceNames names texts for people, without their folders.
+func sourceNames(sources []string) string {
+	var names []string
+	for i, p := range sources {
+		if i == 3 {
+			names = append(names, fmt.Sprintf("%d more", len(sources)-i))
+			break
+		}
+		names = append(names, filepath.Base(p))
+	}
+	return strings.Join(names, ", ")
 }
 
 // storeDir is where the store of a transcoder is unless a person says otherwise.
