@@ -10,7 +10,7 @@ type Estimate struct {
 	Parameters    int     // weights that are trained
 	WeightBytes   int     // weights, gradients and both moments in float32, and what updating needs on top
 	BatchBytes    int     // pre-activations, activations, their gradients, reads and outputs of one part of a batch
-	DataBytes     int     // the block of activations that is being shuffled
+	DataBytes     int     // the block of activations that is used, and the next one
 	StepFLOP      float64 // matrix products of a step, dense
 	ModelFLOP     float64 // of the language model for the tokens of a step
 	TrafficBytes  float64 // that Adam moves in a step
@@ -50,7 +50,7 @@ func EstimateTraining(c Config, tc TrainConfig, modelFLOP float64, shared bool) 
 	}
 	part := tc.Batch / max(1, tc.Accumulate)
 	e.BatchBytes = part * (3*c.Layers*c.Features*width + 4*c.Layers*c.DModel*word)
-	e.DataBytes = min(64*tc.Batch*2*c.Layers*c.DModel*word, blockBytes)
+	e.DataBytes = 2 * min(mostBatches*tc.Batch*2*c.Layers*c.DModel*word, blockBytes)
 	e.StepFLOP = c.StepFLOP() * float64(tc.Batch)
 	e.ModelFLOP = modelFLOP * float64(tc.Batch)
 	e.TrafficBytes = 7 * word * float64(e.Parameters)

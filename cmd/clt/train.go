@@ -62,6 +62,7 @@ func trainFlags(f *flag.FlagSet) func(c *call) (wire.TrainRequest, error) {
 	f.BoolVar(&req.PerLayer, "per-layer", shape.PerLayer, "each layer's features write to that layer alone")
 	f.BoolVar(&req.Skip, "skip", shape.Skip, "add a linear map from what is read to what is written")
 	f.StringVar(&req.Read, "read", string(shape.Read), "what encoders read: "+siteNames())
+	gib := dataFlags(f, &req.TrainData)
 	config := f.String("config", "", "JSON `file` with training settings, and the flags above by their names; flags win")
 	f.StringVar(&req.Out, "o", "", "`folder` that is written")
 	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
@@ -76,7 +77,10 @@ func trainFlags(f *flag.FlagSet) func(c *call) (wire.TrainRequest, error) {
 		if err := outputDir(req.Out); err != nil {
 			return req, err
 		}
-		if err := c.positive(f, "features", "k", "batch", "steps", "lr"); err != nil {
+		if err := c.positive(f, "features", "k", "batch", "steps", "lr", "cache-gib", "data-tokens", "shuffle-mib", "data-seed"); err != nil {
+			return req, err
+		}
+		if err := checkData(&req.TrainData, *gib); err != nil {
 			return req, err
 		}
 		if err := checkTraining(&req); err != nil {

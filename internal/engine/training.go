@@ -61,7 +61,7 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err != nil {
 		return out, err
 	}
-	windows, err := openText(ctx, m, req.World, req.Texts, tc.Seed, report)
+	windows, err := openText(ctx, m, req.World, req.Texts, dataSeed(req, tc), report)
 	if err != nil {
 		return out, err
 	}
@@ -76,6 +76,13 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 		return out, err
 	}
 	tc.DataFrom, tc.TargetDir = done, filepath.Join(req.Out, "at-l0")
+	data, err := s.openTrainData(m, cfg, tc, windows, req, done)
+	if err != nil {
+		return out, err
+	}
+	if err := data.sameData(tc.CheckpointDir, done); err != nil {
+		return out, err
+	}
 	log, err := openMetrics(req.Out, done)
 	if err != nil {
 		return out, err
@@ -84,12 +91,13 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err := s.estimate(m, cfg, tc); err != nil {
 		return out, err
 	}
-	data := clt.Stream(ctx, m, cfg.Read, windows.train, tc.Batch, tc.Seed, done, func(n, total int) {
-		tell(report, wire.Progress{Phase: "collect", Done: n, Total: total})
-	})
-	result, err := clt.Train(ctx, m.Backend, cfg, data, tc, func(p clt.Progress) {
-		log.write(p)
-		tell(report, wire.Progress{Phase: "train", Done: p.Step, Total: p.Steps, Values: map[string]float64{
+	result, err := clt.Train(ctx, m.Backend, cfg, data.batches(ctx, report), tc, func(p clt.Progress) {
+		flow := data.flowSince(p)
+		log.write(struct {
+			clt.Progress
+			dataFlow
+		}{p, flow})
+		tell(report, wire.Progress{Phase: "train", Done: p.Step, Total: p.Steps, Message: flow.message(p), Values: map[string]float64{
 			"nmse": p.NMSE, "l0": p.L0 / float64(cfg.Layers), "loss": p.Loss, "lambda": p.Lambda, "lr": p.LR,
 			"dead": meanOf(p.DeadFraction), "tokens_per_s": p.TokensPerSec}})
 	})

@@ -58,6 +58,9 @@ type TrainOptions struct {
 	PerLayer   bool
 	Seed       uint64
 	Texts      []string // files, relative to the clone; default: the pocket world
+	Cache      string   // folder that keeps the activations, relative to the clone; default: none
+	CacheDType string   // float32, bfloat16 or int8
+	DataTokens int      // go round the first so many tokens
 	Fresh      bool     // start again instead of going on from a checkpoint
 	StopAfter  int      // press the stop button by itself at this step; 0 never
 }
@@ -71,6 +74,10 @@ func (s *Session) Train(o TrainOptions) *Training {
 	}
 	req := wire.TrainRequest{Setup: s.setup, World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
 		K: o.K, Steps: o.Steps, Lambda: o.Lambda, Seed: o.Seed, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh}
+	req.TrainData = wire.TrainData{CacheDType: o.CacheDType, CacheTokens: o.DataTokens}
+	if o.Cache != "" {
+		req.Cache = s.path(o.Cache)
+	}
 	for i, text := range req.Texts {
 		req.Texts[i] = s.path(text)
 	}

@@ -184,6 +184,17 @@ type TrainRequest struct {
 	Config     json.RawMessage `json:"config,omitempty"` // clt.TrainConfig, over the defaults and under the fields above
 	Out        string          `json:"out"`
 	Resume     bool            `json:"resume,omitempty"`
+	TrainData
+}
+
+// TrainData says how texts become batches. Zero values take the defaults.
+type TrainData struct {
+	Cache       string `json:"cache,omitempty"`        // folder that keeps activations; "" for none
+	CacheDType  string `json:"cache_dtype,omitempty"`  // float32, bfloat16 or int8
+	CacheBudget int64  `json:"cache_budget,omitempty"` // bytes
+	CacheTokens int    `json:"cache_tokens,omitempty"` // go round the first so many tokens, with or without a cache
+	ShuffleMiB  int    `json:"shuffle_mib,omitempty"`  // of the block that is shuffled; two are in memory
+	DataSeed    uint64 `json:"data_seed,omitempty"`    // of the order of the data, instead of Seed
 }
 
 // TrainResponse says what was trained.
