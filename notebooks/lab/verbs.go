@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -79,7 +80,9 @@ func (s *Session) Train(o TrainOptions) *Training {
 		req.Cache = s.path(o.Cache)
 	}
 	for i, text := range req.Texts {
-		req.Texts[i] = s.path(text)
+		if !strings.HasPrefix(text, "hub:") {
+			req.Texts[i] = s.path(text)
+		}
 	}
 	t := &Training{Dir: o.Out}
 	c, stop := newCurve(), func() {}
