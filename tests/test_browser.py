@@ -114,7 +114,7 @@ def run_all(page):
 def wait_all_run(page, n):
     page.wait_for_function(
         "n => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].filter(e => /\\[\\d+\\]/.test(e.textContent)).length >= n",
-        arg=n, timeout=120_000)
+        arg=n, timeout=300_000)  # the first cell after a change builds the engine
 
 
 def test_run_all_shows_progress_and_results(lab, page, folder):

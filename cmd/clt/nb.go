@@ -12,6 +12,7 @@ import (
 func nbVerb(f *flag.FlagSet) func(c *call) error {
 	inPlace := f.Bool("in-place", false, "run: save the outputs in the notebook itself, not in out/nb")
 	page := f.Bool("report", false, "run: also write out/NAME.html")
+	withoutJupyter := f.Bool("plain", false, "run: with nothing but Go, as happens where there is no Jupyter")
 	strip := f.Bool("strip", false, "clean: remove outputs too")
 	return func(c *call) error {
 		if len(c.args) == 0 {
@@ -24,11 +25,17 @@ func nbVerb(f *flag.FlagSet) func(c *call) error {
 		if len(files) == 0 {
 			return badCall("no notebook; name one or more")
 		}
+		for i := range files {
+			files[i] = byNumber(files[i])
+		}
 		if err := checkFiles(files); err != nil {
 			return err
 		}
 		switch what {
 		case "run":
+			if *withoutJupyter || !hasJupyter() {
+				return c.runPlain(files, *inPlace, *page)
+			}
 			args := []string{"run"}
 			if *inPlace {
 				args = append(args, "--in-place")
