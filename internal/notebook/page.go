@@ -35,7 +35,7 @@ func (n *Notebook) Page(o viz.PageOptions) ([]byte, error) {
 var (
 	heading = regexp.MustCompile(`^#{1,3}\s+(.+?)\s*#*\s*$`)
 	link    = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
-	marks   = strings.NewReplacer("**", "", "`", "", "$$", "", "$", "")
+	marks   = strings.NewReplacer("**", "", "*", "", "`", "", "$$", "", "$", "")
 )
 
 // markdownSections cuts Markdown at its headings and empty lines.
@@ -70,7 +70,7 @@ func codeSections(cell map[string]any, source string) []viz.Section {
 			shown = "<pre>" + html.EscapeString(text(o["text"])+text(data["text/plain"])) + "</pre>\n"
 		}
 		kind, _ := mark["kind"].(string)
-		if kind == "progress" {
+		if kind == "progress" || kind == "remark" {
 			continue
 		}
 		list = append(list, viz.Section{Output: viz.Output{HTML: shown, Kind: kind}})
