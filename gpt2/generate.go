@@ -31,7 +31,9 @@ type GenerateConfig struct {
 }
 
 // DefaultGenerateConfig is greedy and short.
-func DefaultGenerateConfig() GenerateConfig { return GenerateConfig{N: 20, Seed: 1, RepetitionPenalty: 1} }
+func DefaultGenerateConfig() GenerateConfig {
+	return GenerateConfig{N: 20, Seed: 1, RepetitionPenalty: 1}
+}
 
 func (m *Model) checkGenerate(prompt []int32, cfg GenerateConfig) error {
 	switch {

@@ -248,18 +248,18 @@ func (m *Model) variables() ([]*model.Variable, error) {
 	return vars, nil
 }
 
-// Untrained makes a model with the initial weights of a seed.
+// Untrained makes a model with the initial weights of a seed, those of InitParams.
+// They go to the device one tensor at a time.
 func Untrained(backend compute.Backend, cfg Config, seed uint64) (*Model, error) {
 	m, err := empty(backend, cfg, LoadOptions{})
 	if err != nil {
 		return nil, err
 	}
-	params := InitParams(cfg, seed)
-	for _, name := range sortedNames(params) {
-		if err := m.addWeight(name, params[name]); err != nil {
+	shapes := WeightShapes(cfg)
+	for _, name := range sortedNames(shapes) {
+		if err := m.addWeight(name, initParam(cfg, name, shapes[name], seed)); err != nil {
 			return nil, err
 		}
-		delete(params, name) // it is on the device now; nothing else holds it
 	}
 	return m, nil
 }

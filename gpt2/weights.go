@@ -73,32 +73,35 @@ func (p Params) Check(c Config) error {
 // same seed gives the same weights.
 func InitParams(c Config, seed uint64) Params {
 	p := Params{}
-	shapes := WeightShapes(c)
-	for _, name := range sortedNames(shapes) {
-		shape := shapes[name]
-		a := NewArray(shape, false)
-		std := 0.0
-		switch {
-		case strings.HasSuffix(name, "c_attn.weight"), strings.HasSuffix(name, "c_fc.weight"):
-			std = 0.02 * math.Sqrt(768/float64(c.DModel))
-		case strings.HasSuffix(name, "c_proj.weight"):
-			std = 0.02 * math.Sqrt(768/float64(c.DModel)) / math.Sqrt(2*float64(c.Layers))
-		case name == "wte.weight", name == "wpe.weight", name == "lm_head.weight":
-			std = 0.02
-		}
-		if std > 0 {
-			r := rand.New(rand.NewPCG(seed, hashName(name)))
-			for i := range a.F32 {
-				a.F32[i] = float32(r.NormFloat64() * std)
-			}
-		} else if strings.Contains(name, "ln_") && strings.HasSuffix(name, ".weight") {
-			for i := range a.F32 {
-				a.F32[i] = 1
-			}
-		}
-		p[name] = a
+	for name, shape := range WeightShapes(c) {
+		p[name] = initParam(c, name, shape, seed)
 	}
 	return p
+}
+
+// initParam is one tensor of InitParams; each has a generator of its own.
+func initParam(c Config, name string, shape []int, seed uint64) Array {
+	a := NewArray(shape, false)
+	std := 0.0
+	switch {
+	case strings.HasSuffix(name, "c_attn.weight"), strings.HasSuffix(name, "c_fc.weight"):
+		std = 0.02 * math.Sqrt(768/float64(c.DModel))
+	case strings.HasSuffix(name, "c_proj.weight"):
+		std = 0.02 * math.Sqrt(768/float64(c.DModel)) / math.Sqrt(2*float64(c.Layers))
+	case name == "wte.weight", name == "wpe.weight", name == "lm_head.weight":
+		std = 0.02
+	}
+	if std > 0 {
+		r := rand.New(rand.NewPCG(seed, hashName(name)))
+		for i := range a.F32 {
+			a.F32[i] = float32(r.NormFloat64() * std)
+		}
+	} else if strings.Contains(name, "ln_") && strings.HasSuffix(name, ".weight") {
+		for i := range a.F32 {
+			a.F32[i] = 1
+		}
+	}
+	return a
 }
 
 func hashName(s string) uint64 {
@@ -176,7 +179,8 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 // gives them to use one at a time, in the order of their names. It takes prefixed
 // and bare names, skips the mask buffers of old checkpoints, and a stored head
 // when the embeddings are tied. Every name must be there, with its shape and with
-// finite values, and none may be left over.
+// finite values, and none may be left over. The array is valid until use returns:
+// the next one takes its memory.
 func eachParam(files map[string]*safetensors.File, c Config, double bool, use func(name string, a Array) error) error {
 	want := WeightShapes(c)
 	stored := map[string]string{}
@@ -201,6 +205,10 @@ func eachParam(files map[string]*safetensors.File, c Config, double bool, use fu
 		}
 		stored[name] = as
 	}
+	var buf []float32
+	if !double {
+		buf = make([]float32, largest(want))
+	}
 	for _, name := range sortedNames(want) {
 		as := stored[name]
 		if as == "" {
@@ -211,7 +219,7 @@ func eachParam(files map[string]*safetensors.File, c Config, double bool, use fu
 		if double {
 			a.F64, err = files[as].Float64(as)
 		} else {
-			a.F32, err = files[as].Float32(as)
+			a.F32, err = files[as].Float32Into(buf, as)
 		}
 		if err != nil {
 			return fmt.Errorf("gpt2: %w", err)
@@ -224,6 +232,19 @@ func eachParam(files map[string]*safetensors.File, c Config, double bool, use fu
 		}
 	}
 	return nil
+}
+
+// largest is the number of values of the largest shape.
+func largest(shapes map[string][]int) int {
+	most := 0
+	for _, shape := range shapes {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		most = max(most, n)
+	}
+	return most
 }
 
 func nonFinite(name string, a Array, i int) error {

@@ -8,7 +8,6 @@ import argparse
 import base64
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -54,9 +53,9 @@ class Clt:
     def __init__(self, args):
         self.path, self.reps, self.shown = args.clt, args.reps, set()
 
-    def bench(self, suite, backend, *flags):
+    def bench(self, suite, backend, *flags, reps=None):
         """The rows of a suite, or none where the backend is not there."""
-        r = subprocess.run([self.path, "bench", suite, "-json", "-reps", str(self.reps), "-backend", backend, *flags],
+        r = subprocess.run([self.path, "bench", suite, "-json", "-reps", str(reps or self.reps), "-backend", backend, *flags],
                            capture_output=True, text=True)
         if r.returncode and (suite, backend) not in self.shown:
             self.shown.add((suite, backend))
@@ -165,18 +164,14 @@ def bench_tokenizer(args, clt, table):
     text = english(args)
     texts = {"whole": [text], "lines": text.splitlines(keepends=True), "short": short_pieces(text)}
     peers = tokenizer_peers(args.ranks)
-    for name, encode in peers.items():
+    for _ in range(args.rounds):
+        ours = {row["texts"]: row for row in clt.bench("tokenizer", "go", "-text", args.text) if row["threads"] == 1}
         for way, pieces in texts.items():
-            ours = {}
-            for _ in range(args.rounds):
-                rows = clt.bench("tokenizer", "go", "-text", args.text)
-                for row in rows:
-                    if row["threads"] == 1:
-                        ours[row["texts"]] = row
-                # splitting after the last newline gives Go one more, empty, text
-                row = ours.get(len(pieces)) or ours.get(len(pieces) + 1)
-                if row is None:
-                    sys.exit(f"clt cuts the text into {sorted(ours)} pieces, here there are {len(pieces)}")
+            # splitting after the last newline gives Go one more, empty, text
+            row = ours.get(len(pieces)) or ours.get(len(pieces) + 1)
+            if row is None:
+                sys.exit(f"clt cuts the text into {sorted(ours)} pieces, here there are {len(pieces)}")
+            for name, encode in peers.items():
                 counts = []
                 theirs = best(1 if name == "tokenizers" else min(args.reps, 3),
                               lambda: counts.append(sum(len(encode(p)) for p in pieces)))
@@ -231,19 +226,36 @@ def bench_model(args, clt, table, work):
             reps = args.reps if n < 1024 and work != "generate" else max(1, args.reps // 2)
             for _ in range(args.rounds):
                 for backend in args.backends.split(","):
-                    rows = clt.bench(suite, backend, *([] if work == "generate" else ["-tokens", str(n)]))
+                    rows = clt.bench(suite, backend, *([] if work == "generate" else ["-tokens", str(n)]), reps=reps)
                     theirs = best(reps, call)
                     if rows:
                         table.add(work, n, backend, name, rows[0]["min_s"], theirs)
             print(f"  {work} {n}: done", file=sys.stderr)
 
 
+# A process counts the memory of the one that forked it into its peak, and this one is large: a small one stands between.
+MEASURE = """import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss if code == 0 else 0)"""
+
+
+def peak_mb(command):
+    """Peak resident memory of a command, MB; 0 where it fails."""
+    r = subprocess.run([sys.executable, "-c", MEASURE, *command], capture_output=True, text=True, check=True)
+    return int(r.stdout) * 1024 / 1e6
+
+
 def bench_memory(args, clt, table):
-    """Peak memory of a process that does one forward pass over 64 tokens."""
-    r = subprocess.run([sys.executable, __file__, "--peak", "64"], capture_output=True, text=True, check=True)
+    """Peak memory of a process that loads a checkpoint of the size of GPT-2 small and does one forward pass over 64 tokens."""
+    folder = os.path.join("out", "peers-small")
+    if not os.path.exists(os.path.join(folder, "config.json")):
+        transformers_model()[1].save_pretrained(folder)
+    ids = ",".join(str(i) for i in prompt(__import__("torch"), 64)[0].tolist())
+    theirs = peak_mb([sys.executable, __file__, "--peak", folder])
     for backend in args.backends.split(","):
-        for row in clt.bench("gpt2", backend, "-tokens", "64"):
-            table.add("memory", 64, backend, "transformers", row["peak_rss_mb"], float(r.stdout))
+        ours = peak_mb([args.clt, "run", "-model", folder, "-backend", backend, "-ids", ids, "-json"])
+        if ours and theirs:
+            table.add("memory", 64, backend, "transformers", ours, theirs)
 
 
 def check_checkpoint(args, clt, table):
@@ -270,10 +282,12 @@ def check_checkpoint(args, clt, table):
 def main():
     args = arguments()
     if args.peak:
-        torch, model, _ = transformers_model()
+        import torch
+        import transformers
+
+        model = transformers.GPT2LMHeadModel.from_pretrained(args.peak, attn_implementation="eager").eval()
         with torch.inference_mode():
-            peer_call("forward", torch, model, int(args.peak))()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+            peer_call("forward", torch, model, 64)()
         return
     clt, table = Clt(args), Table()
     try:

@@ -160,6 +160,20 @@ func (f *File) Float32(name string) ([]float32, error) {
 	return f.float32s(info, info.Begin, info.End)
 }
 
+// Float32Into is Float32 into buf, which is used when it has room: one buffer serves
+// for tensor after tensor.
+func (f *File) Float32Into(buf []float32, name string) ([]float32, error) {
+	info, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	n := int((info.End - info.Begin) / 4)
+	if info.DType != "F32" || cap(buf) < n {
+		return f.float32s(info, info.Begin, info.End)
+	}
+	return f.readFloat32s(buf[:n], info, info.Begin)
+}
+
 // Rows returns n rows of a tensor from row on, along its first axis, as Float32 would, reading nothing else.
 func (f *File) Rows(name string, row, n int) ([]float32, error) {
 	info, err := f.find(name)
@@ -182,19 +196,23 @@ func (f *File) Rows(name string, row, n int) ([]float32, error) {
 
 func (f *File) float32s(info Info, begin, end int64) ([]float32, error) {
 	if info.DType == "F32" { // read straight into the result
-		out := make([]float32, (end-begin)/4)
-		view := view(out)
-		if err := readFull(f.reader, view, f.header.data+begin); len(view) > 0 && err != nil {
-			return nil, f.errorf(info.Name, "%w", err)
-		}
-		fixEndian(view, 4)
-		return out, nil
+		return f.readFloat32s(make([]float32, (end-begin)/4), info, begin)
 	}
 	raw, err := f.slice(info, begin, end)
 	if err != nil {
 		return nil, err
 	}
 	return convert(f, info, raw, func(x float32) float32 { return x }, func(x float64) float32 { return float32(x) })
+}
+
+// readFloat32s fills out with what stands at begin of the data section.
+func (f *File) readFloat32s(out []float32, info Info, begin int64) ([]float32, error) {
+	view := view(out)
+	if err := readFull(f.reader, view, f.header.data+begin); len(view) > 0 && err != nil {
+		return nil, f.errorf(info.Name, "%w", err)
+	}
+	fixEndian(view, 4)
+	return out, nil
 }
 
 // Float64 returns a tensor's values in row-major order; F32, F16 and BF16 convert exactly.
