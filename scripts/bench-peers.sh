@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Times clt beside its Python peers in one run: make bench-peers [TEXT=file] [PEERS_FLAGS="--only tokenizer --rounds 5", or "train ..." for training alone].
+# Times clt beside its Python peers in one run: make bench-peers [TEXT=file] [PEERS_FLAGS="--only tokenizer --rounds 5", or "train ...", "attribution ..." for these alone].
 # The peers live in out/peers-venv, apart from everything else (2 GB, mostly PyTorch).
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -19,6 +19,10 @@ text=${TEXT:-$(dirname "$root")/shared/data/tinyshakespeare.txt}
 [ -f "$text" ] || text=
 ranks="$(go list -m -f '{{.Dir}}' github.com/pkoukk/tiktoken-go-loader)/assets/r50k_base.tiktoken"
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false LD_LIBRARY_PATH="$peers/cuda${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+if [ "${1-}" = attribution ]; then # PEERS_FLAGS="attribution ..."
+	shift
+	exec "$peers/bin/python" scripts/peers_attribution.py --clt bin/clt "$@"
+fi
 if [ "${1-}" = train ]; then # PEERS_FLAGS="train ..."
 	shift
 	exec "$peers/bin/python" scripts/peers_train.py --clt bin/clt "$@"
