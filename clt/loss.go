@@ -57,7 +57,11 @@ func (c Config) loss(tc TrainConfig, in lossInputs) lossOutputs {
 		case penalised && c.Activation == ActJumpReLU && tc.Penalty == PenaltyStep:
 			out.sparsity = Add(out.sparsity, perToken(stepCount(pre[l], in.enc[l].Threshold, tc.Bandwidth)))
 		case penalised:
-			scaled := Mul(act[l], ExpandLeftToRank(MulScalar(norm, tc.TanhScale), 2))
+			through := norm
+			if tc.DetachNorm {
+				through = StopGradient(norm)
+			}
+			scaled := Mul(act[l], ExpandLeftToRank(MulScalar(through, tc.TanhScale), 2))
 			out.sparsity = Add(out.sparsity, perToken(Tanh(scaled)))
 		}
 		if tc.DeadPenalty > 0 && c.belowWhenIdle() {

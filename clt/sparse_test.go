@@ -78,6 +78,7 @@ func TestSparseIsDense(t *testing.T) {
 				}
 				cfg, tc := smallRun(activation)
 				tc.Penalty = penalty
+				tc.DetachNorm = parts == 4
 				cfg.PerLayer = parts == 4
 				tc.Steps, tc.Accumulate, tc.DeadWindow, tc.LR, tc.ClipNorm = 6, parts, 2, 1e-3, 0.5
 				if activation == ActBatchTopK {

@@ -122,7 +122,9 @@ func (g *gradient) feature(f int) {
 			u := tanh(c * a * norm)
 			q := g.weight * c * (1 - u*u)
 			dAct += q * norm
-			throughNorm += q * a
+			if !s.tc.DetachNorm {
+				throughNorm += q * a
+			}
 			y.sparse[f] += float64(u)
 		}
 		vec.Axpy(dAct, y.reads[i*d:(i+1)*d], encGrad)

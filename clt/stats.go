@@ -74,9 +74,31 @@ func sumNorms(v []float32, d int) float64 {
 //
 //	W_enc' = s_in·W_enc   W_dec'[s→t] = W_dec[s→t]/s_out[t]   b_dec' = b_dec/s_out   W_skip' = s_in·W_skip/s_out
 //
-// b_enc and thresholds stay. unfold is its inverse.
+// b_enc and thresholds stay. unfold is its inverse. foldOwn is fold in the memory
+// of the weights, for large ones that nobody else needs.
 func (s *Stats) fold(t *Transcoder) *Transcoder {
 	return s.rescale(t, func(l int) float64 { return s.ScaleIn[l] }, func(l int) float64 { return 1 / s.ScaleOut[l] })
+}
+
+func (s *Stats) foldOwn(t *Transcoder) *Transcoder {
+	for l := range t.Layers {
+		scaleOwn(t.WEnc[l], s.ScaleIn[l])
+		scaleOwn(t.BDec[l], 1/s.ScaleOut[l])
+		if t.Skip {
+			scaleOwn(t.WSkip[l], s.ScaleIn[l]/s.ScaleOut[l])
+		}
+		targets := t.Targets(l)
+		for lo := 0; lo < len(t.WDec[l]); lo += t.DModel {
+			scaleOwn(t.WDec[l][lo:lo+t.DModel], 1/s.ScaleOut[l+lo/t.DModel%targets])
+		}
+	}
+	return t
+}
+
+func scaleOwn(v []float32, by float64) {
+	for i, x := range v {
+		v[i] = float32(float64(x) * by)
+	}
 }
 
 func (s *Stats) unfold(t *Transcoder) *Transcoder {

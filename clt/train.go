@@ -174,7 +174,7 @@ func (t *trainer) result(p Progress) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw := t.stats.fold(w)
+	raw := t.stats.foldOwn(w)
 	tc := t.tc
 	tc.Init = nil
 	raw.Info = Info{Train: &tc, Stats: t.stats, Steps: t.done, Tokens: t.done * tc.Batch}

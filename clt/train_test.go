@@ -89,6 +89,14 @@ func TestFold(t *testing.T) {
 			}
 		}
 		back := s.unfold(folded)
+		own := s.foldOwn(s.unfold(folded)) // a copy that is folded in place
+		for l := range cfg.Layers {
+			for i, v := range folded.WDec[l] {
+				if math.Abs(float64(own.WDec[l][i]-v)) > 1e-5*math.Abs(float64(v)) {
+					t.Fatalf("%s: W_dec_%d is %g folded in place, should be %g", name, l, own.WDec[l][i], v)
+				}
+			}
+		}
 		for i, w := range x.weights() {
 			v := (*back.weights()[i].slot)[w.layer]
 			for j, want := range (*w.slot)[w.layer] {

@@ -42,6 +42,7 @@ type TrainConfig struct {
 	Lambda     float64 `json:"lambda"`      // weight of the tanh sparsity penalty, at its end; unused for topk and batchtopk
 	LambdaRamp float64 `json:"lambda_ramp"` // fraction of the steps over which λ rises from 0
 	TanhScale  float64 `json:"tanh_scale"`  // c in tanh(c·a·‖W_dec‖)
+	DetachNorm bool    `json:"detach_norm"` // no gradient through ‖W_dec‖ in the tanh penalty, for comparison
 	Penalty    string  `json:"penalty"`     // tanh, or for jumprelu also step: the number of active features, whose gradient thresholds alone get
 
 	TargetL0 float64 `json:"target_l0"` // active features per layer and token, running mean; 0 for none
