@@ -29,6 +29,7 @@ var verbs = map[string]string{
 	"Features":  `lab.Show(s.Features("Paris"))               // a label, a token, a logit`,
 	"Feature":   `lab.Show(s.Feature(1, 148))                 // also .On(" I saw Paris"), .Name("Paris")`,
 	"Explain":   `lab.Show(g.Prune().Explain())               // the graph with labels and cards`,
+	"Operands":  `lab.Show(s.Operands(" %d plus %d is", 10).Between(8, 80))`,
 	"Graph":     `g := s.Graph(" The capital of France is"); lab.Show(g); g.Proven()`,
 	"Prune":     `lab.Show(g.Prune())                         // or g.PruneTo(attribution.PruneConfig{Node: 0.6, Edge: 0.98})`,
 	"Why":       `lab.Show(s.Why(" The capital of France is", ""))`,

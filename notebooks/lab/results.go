@@ -139,6 +139,23 @@ func (f *Encoding) Value(layer, pos, index int) float64 {
 	return 0
 }
 
+// Correlation is that of two features' activations over the tokens of the prompt, the
+// first left out: NaN if one of them does not vary. It says what happens together, not
+// what causes what.
+func (f *Encoding) Correlation(a, b Activation) float64 {
+	x, y := make([]float64, len(f.Tokens)), make([]float64, len(f.Tokens))
+	for _, c := range f.Active {
+		if c.Layer == a.Layer && c.Index == a.Index {
+			x[c.Pos] = c.Value
+		}
+		if c.Layer == b.Layer && c.Index == b.Index {
+			y[c.Pos] = c.Value
+		}
+	}
+	p, q := Centred(x[1:]), Centred(y[1:])
+	return Dot(p, q) / (Norm(p) * Norm(q))
+}
+
 // Top keeps the n features with the largest activation anywhere in the prompt.
 func (f *Encoding) Top(n int) []wire.Activation {
 	best := map[[2]int]wire.Activation{}

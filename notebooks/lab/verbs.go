@@ -194,10 +194,10 @@ func (s *Session) Replace(prompt string, n int) *Replacement {
 	return r
 }
 
-// Generate continues a prompt; temperature 0 is greedy.
-func (s *Session) Generate(prompt string, n int, temperature float64, seed uint64) *Generation {
+// Generate continues a prompt, under edits if there are any; temperature 0 is greedy.
+func (s *Session) Generate(prompt string, n int, temperature float64, seed uint64, edits ...string) *Generation {
 	g := &Generation{}
-	s.do("generate", wire.GenerateRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, N: n, Temperature: temperature, Seed: seed}, &g.GenerateResponse, nil)
+	s.do("generate", wire.GenerateRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, N: n, Temperature: temperature, Seed: seed, Edits: edits}, &g.GenerateResponse, nil)
 	return g
 }
 
