@@ -2,7 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
-NOTEBOOKS = $(wildcard notebooks/*.ipynb tutorials/*.ipynb)
+NOTEBOOKS = $(wildcard notebooks/*.ipynb tutorials/*.ipynb tutorials/exercises/solutions/*.ipynb)
+MASTERS = $(wildcard notebooks/src/*.md tutorials/src/*.md tutorials/exercises/src/*.md)
 PYTHON := .venv/bin/python
 export GOEXPERIMENT ?= simd
 
@@ -33,8 +34,9 @@ test: ## every test
 pocket: build ## train the pocket model and its transcoders again, from their seeds
 	@scripts/pocket.sh
 
-notebooks: ## execute all notebooks and save their outputs
+notebooks: ## make notebooks of their masters, execute all and save their outputs
 	@scripts/setup.sh demo
+	@bin/clt nb make $(MASTERS)
 	@$(PYTHON) scripts/notebook.py run --in-place $(NOTEBOOKS)
 
 reports: ## a self-contained page for each notebook, in out

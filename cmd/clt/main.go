@@ -65,7 +65,7 @@ func verbs() []verb {
 		{"convert", "SRC DST", "a transcoder of another project to the layout that all verbs share", convertVerb},
 		{"validate", "FILE...", "check graphs, transcoder folders, notebooks", validateVerb},
 		{"report", "NOTEBOOK|GRAPH", "one self-contained HTML page", reportVerb},
-		{"nb", "run|clean|check NOTEBOOK...", "execute, clean or check notebooks", nbVerb},
+		{"nb", "run|clean|check|make NOTEBOOK...", "execute, clean or check notebooks", nbVerb},
 		{"practice", "[FILE...]", "the practice run: train, measure, draw, compare", practiceVerb},
 		{"bench", "[SUITE...]", "time the main work against the GEMM peak of this machine", benchVerb},
 		{"engine", "", "serve notebooks on a socket; they start it themselves", engineVerb},
