@@ -1,11 +1,13 @@
 package gpt2
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unsafe"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/dtypes/bfloat16"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -109,7 +111,20 @@ func (a Array) Upload(b compute.Backend) (*tensors.Tensor, error) {
 	return t, nil
 }
 
-// FromTensor copies a float tensor to the host.
+// uploadBF16 is Upload with the values rounded to bfloat16.
+func (a Array) uploadBF16(b compute.Backend) (*tensors.Tensor, error) {
+	raw := make([]byte, 2*a.Len())
+	for i := range a.Len() {
+		binary.NativeEndian.PutUint16(raw[2*i:], uint16(bfloat16.FromFloat32(float32(a.At(i)))))
+	}
+	t, err := tensors.FromRaw(b, 0, shapes.Make(dtypes.BFloat16, a.Shape...), raw)
+	if err != nil {
+		return nil, fmt.Errorf("gpt2: upload %v: %w", a.Shape, err)
+	}
+	return t, nil
+}
+
+// FromTensor copies a float tensor to the host; bfloat16 becomes float32.
 func FromTensor(t *tensors.Tensor) (Array, error) {
 	a := Array{Shape: append([]int{}, t.Shape().Dimensions...)}
 	var err error
@@ -118,6 +133,13 @@ func FromTensor(t *tensors.Tensor) (Array, error) {
 		a.F32, err = tensors.CopyFlatData[float32](t)
 	case dtypes.Float64:
 		a.F64, err = tensors.CopyFlatData[float64](t)
+	case dtypes.BFloat16:
+		var values []bfloat16.BFloat16
+		values, err = tensors.CopyFlatData[bfloat16.BFloat16](t)
+		a.F32 = make([]float32, len(values))
+		for i, v := range values {
+			a.F32[i] = v.Float32()
+		}
 	default:
 		err = fmt.Errorf("gpt2: tensor is %s, not a float", t.Shape())
 	}

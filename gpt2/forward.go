@@ -3,6 +3,7 @@ package gpt2
 import (
 	"fmt"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 )
@@ -73,14 +74,27 @@ type pass struct {
 // hook saw, taken what it returned.
 func (p *pass) free(name HookName, given, taken *Node) bool { return given == taken && !p.read(name) }
 
-// weight returns a checkpoint tensor as a node.
+// weight returns a checkpoint tensor as a node, in the type it is stored in.
 func (p *pass) weight(name string) *Node {
-	return Weight(p.scope, p.g, name)
+	return stored(p.scope, p.g, name)
 }
 
-// Weight returns the checkpoint tensor of that name as a node. It panics with an
-// error that names the tensor if the scope does not have it.
+// Weight returns the checkpoint tensor of that name as a node in the type of the
+// activations. It panics with an error that names the tensor if the scope does not
+// have it.
 func Weight(scope *model.Scope, g *Graph, name string) *Node {
+	return widened(stored(scope, g, name))
+}
+
+// widened is a node in float32 if it is in bfloat16.
+func widened(x *Node) *Node {
+	if x.DType() == dtypes.BFloat16 {
+		return ConvertDType(x, dtypes.Float32)
+	}
+	return x
+}
+
+func stored(scope *model.Scope, g *Graph, name string) *Node {
 	v := scope.GetVariable(name)
 	if v == nil {
 		panic(fmt.Errorf("gpt2: weight %q is missing in scope %q", name, scope.Scope()))
@@ -98,8 +112,8 @@ func (p *pass) embed(tokens, positions *Node) *Node {
 	wte, wpe := p.weight("wte.weight"), p.weight("wpe.weight")
 	wte.AssertDims(p.cfg.DVocab, d)
 	wpe.AssertDims(p.cfg.Context, d)
-	e := p.hook(HookEmbed, Gather(wte, InsertAxes(tokens, -1)))
-	pe := Gather(wpe, InsertAxes(positions, -1)) // [pos, d_model]
+	e := p.hook(HookEmbed, widened(Gather(wte, InsertAxes(tokens, -1))))
+	pe := widened(Gather(wpe, InsertAxes(positions, -1))) // [pos, d_model]
 	pe = p.hook(HookPosEmbed, BroadcastToDims(InsertAxes(pe, 0), batch, pos, d))
 	return Add(e, pe)
 }
@@ -124,5 +138,9 @@ func (p *pass) unembed(x *Node) *Node {
 	if p.cfg.TieEmbeddings {
 		head = "wte.weight"
 	}
-	return Einsum("btd,vd->btv", x, p.weight(head))
+	w := p.weight(head)
+	if !narrow(w, x) {
+		return Einsum("btd,vd->btv", x, w)
+	}
+	return ConvertDType(Einsum("btd,vd->btv", ConvertDType(x, w.DType()), w), x.DType())
 }

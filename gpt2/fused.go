@@ -13,6 +13,9 @@ import (
 func linear(x, w, b *Node) *Node {
 	b.AssertDims(w.Shape().Dimensions[1])
 	rows := rowsOf(x)
+	if narrow(w, x) {
+		return likeRows(plainLinear(rows, w, b), x)
+	}
 	y, _ := InternalFusedOpCaller(
 		func() *Node {
 			return BackendFusedDense(rows, w, b, compute.DenseConfig{WeightLayout: compute.DenseLayoutInputOutputs})
@@ -33,8 +36,20 @@ func likeRows(y, x *Node) *Node {
 }
 
 func plainLinear(rows, w, b *Node) *Node {
-	return Add(Dot(rows, w).Product(), InsertAxes(b, 0))
+	return Add(product(rows, w), InsertAxes(b, 0))
 }
+
+// product is x·w in the type of w, given in that of x: with weights in bfloat16 the
+// products are in bfloat16 and all else in float32.
+func product(x, w *Node) *Node {
+	if !narrow(w, x) {
+		return Dot(x, w).Product()
+	}
+	return ConvertDType(Dot(ConvertDType(x, w.DType()), w).Product(), x.DType())
+}
+
+// narrow says whether a weight has a smaller type than the activations.
+func narrow(w, x *Node) bool { return w.DType() != x.DType() }
 
 // split3 is linear with an output that is cut into three equal parts.
 func split3(x, w, b *Node) []*Node {
@@ -42,16 +57,21 @@ func split3(x, w, b *Node) []*Node {
 	b.AssertDims(3 * d)
 	rows := rowsOf(x)
 	bias := func(i int) *Node { return Slice(b, AxisRange(i*d, (i+1)*d)) }
+	plain := func() []*Node {
+		y := plainLinear(rows, w, b)
+		part := func(i int) *Node { return Slice(y, AxisRange(), AxisRange(i*d, (i+1)*d)) }
+		return []*Node{part(0), part(1), part(2)}
+	}
+	if narrow(w, x) {
+		parts := plain()
+		return []*Node{likeRows(parts[0], x), likeRows(parts[1], x), likeRows(parts[2], x)}
+	}
 	parts, _ := InternalFusedOpCallerMulti(
 		func() []*Node {
 			q, k, v := BackendFusedAttentionQKVProjection(rows, w, bias(0), bias(1), bias(2), d, d)
 			return []*Node{q, k, v}
 		},
-		func() []*Node {
-			y := plainLinear(rows, w, b)
-			part := func(i int) *Node { return Slice(y, AxisRange(), AxisRange(i*d, (i+1)*d)) }
-			return []*Node{part(0), part(1), part(2)}
-		}, true)
+		plain, true)
 	for i := range parts {
 		parts[i] = likeRows(parts[i], x)
 	}

@@ -25,6 +25,7 @@ type Model struct {
 	Name      string
 	SHA256    string // of the weight files
 	Double    bool   // computes in float64
+	BF16      bool   // keeps matrices and multiplies in bfloat16; all else in float32
 
 	noTokenizer error // why there is no tokenizer although its files are there
 
@@ -37,6 +38,12 @@ type Model struct {
 // LoadOptions say how a checkpoint is loaded.
 type LoadOptions struct {
 	Double bool // compute in float64 (Go backend)
+
+	// BF16 keeps embeddings and matrices in bfloat16 and multiplies in it; residual
+	// stream, LayerNorm, attention scores and logits are float32, and so is all that
+	// hooks see. For XLA, above all on CUDA: half the memory, and the tensor cores. For
+	// running only: neither training nor attribution.
+	BF16 bool
 }
 
 // New makes a model from weights, which it copies to the backend.
@@ -67,12 +74,22 @@ func empty(backend compute.Backend, cfg Config, opts LoadOptions) (*Model, error
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double,
+	switch {
+	case opts.BF16 && opts.Double:
+		return nil, fmt.Errorf("gpt2: load: both bfloat16 and float64 are asked for; choose one")
+	case opts.BF16 && !compilesShapes(backend):
+		return nil, fmt.Errorf("gpt2: load: bfloat16 is for XLA; the Go backend gains nothing from it, use float32")
+	}
+	return &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, BF16: opts.BF16,
 		execs: map[string]*model.Exec{}, plain: map[string]*graph.Exec{}}, nil
 }
 
 func (m *Model) addWeight(name string, a Array) error {
-	t, err := a.Upload(m.Backend)
+	upload := a.Upload
+	if m.BF16 && len(a.Shape) == 2 {
+		upload = a.uploadBF16
+	}
+	t, err := upload(m.Backend)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ func Train(ctx context.Context, m *Model, data TrainData, cfg TrainConfig, check
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if m.BF16 {
+		return fmt.Errorf("gpt2: train: the model is open in bfloat16, in which small steps are lost; open it in float32")
+	}
 	if cfg.Window > m.Config.Context {
 		return fmt.Errorf("gpt2: train: window %d is longer than the context %d", cfg.Window, m.Config.Context)
 	}

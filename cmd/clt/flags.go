@@ -76,7 +76,7 @@ func setupFlags(f *flag.FlagSet, parts int) *wire.Setup {
 		f.StringVar(&s.CLT, "clt", "pocket", "`transcoder`: pocket, pocket-batchtopk, pocket-per-layer, or a folder")
 	}
 	if parts&hasDType != 0 {
-		f.StringVar(&s.DType, "dtype", "f32", "number `type`: f32 or f64")
+		f.StringVar(&s.DType, "dtype", "f32", "number `type`: f32, f64, or bf16 to run and generate on XLA")
 	}
 	return s
 }
@@ -149,8 +149,10 @@ func (c *call) checkOther(set wire.Setup, other *wire.Prompt) error {
 // open opens model and transcoder, so that what is wrong with the call is told
 // from what is wrong with the work.
 func (c *call) open(set wire.Setup, withCLT bool) (wire.ModelInfo, error) {
-	if set.DType != "" && set.DType != "f32" && set.DType != "f64" {
-		return wire.ModelInfo{}, badCall("-dtype %s is not known; use f32 or f64", set.DType)
+	switch set.DType {
+	case "", "f32", "f64", "bf16":
+	default:
+		return wire.ModelInfo{}, badCall("-dtype %s is not known; use f32, f64 or bf16", set.DType)
 	}
 	if !knownBackend(set.Backend) {
 		return wire.ModelInfo{}, badCall("-backend %s is not known; use go, xla, xla:cpu, xla:cuda or the absolute path of a PJRT plugin", set.Backend)

@@ -108,25 +108,25 @@ func (s *Service) modelLocked(set wire.Setup) (*gpt2.Model, backend.Info, error)
 	if set.Model == "" {
 		set.Model = "pocket"
 	}
-	double, err := isDouble(set)
+	opts, err := loadOptions(set)
 	if err != nil {
 		return nil, backend.Info{}, err
 	}
-	if double && set.Backend == "" {
+	if opts.Double && set.Backend == "" {
 		set.Backend = "go" // XLA would do it too, but the Go backend is the reference
 	}
 	o, err := s.backend(set.Backend)
 	if err != nil {
 		return nil, backend.Info{}, err
 	}
-	key := fmt.Sprintf("%s|%s|%v", set.Model, set.Backend, double)
+	key := fmt.Sprintf("%s|%s|%v", set.Model, set.Backend, opts)
 	if stamp, err := stampOf(set.Model); err == nil {
 		key += "|" + stamp // a retrained directory is another model
 	}
 	if m := s.models[key]; m != nil {
 		return m, o.info, nil
 	}
-	m, err := loadModel(o, set.Model, gpt2.LoadOptions{Double: double})
+	m, err := loadModel(o, set.Model, opts)
 	if err != nil {
 		return nil, o.info, err
 	}
@@ -147,14 +147,16 @@ func loadModel(o opened, name string, opts gpt2.LoadOptions) (*gpt2.Model, error
 	return gpt2.Load(o.b, dir, opts)
 }
 
-func isDouble(set wire.Setup) (bool, error) {
+func loadOptions(set wire.Setup) (gpt2.LoadOptions, error) {
 	switch set.DType {
 	case "", "f32":
-		return false, nil
+		return gpt2.LoadOptions{}, nil
 	case "f64":
-		return true, nil
+		return gpt2.LoadOptions{Double: true}, nil
+	case "bf16":
+		return gpt2.LoadOptions{BF16: true}, nil
 	}
-	return false, fmt.Errorf("engine: dtype %q is not known; use f32 or f64", set.DType)
+	return gpt2.LoadOptions{}, fmt.Errorf("engine: dtype %q is not known; use f32, f64 or bf16", set.DType)
 }
 
 // stampOf tells one state of a directory from another.
@@ -220,6 +222,9 @@ func isDir(path string) bool {
 func (s *Service) join(set wire.Setup) (*replacement.Model, backend.Info, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if set.DType == "bf16" {
+		return nil, backend.Info{}, fmt.Errorf("engine: dtype bf16 is for running and generating with the model alone; use f32 or f64 with a transcoder")
+	}
 	lm, info, err := s.modelLocked(set)
 	if err != nil {
 		return nil, info, err

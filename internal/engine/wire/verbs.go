@@ -8,7 +8,7 @@ type Setup struct {
 	Model   string `json:"model,omitempty"`   // "pocket", a directory, or a fetched name
 	CLT     string `json:"clt,omitempty"`     // "pocket", "pocket-batchtopk", "pocket-per-layer", or a directory
 	Backend string `json:"backend,omitempty"` // see internal/backend
-	DType   string `json:"dtype,omitempty"`   // "f32" or "f64"
+	DType   string `json:"dtype,omitempty"`   // "f32", "f64", or "bf16" for running on XLA
 }
 
 // Prompt is text, or token ids used as they are.
