@@ -164,11 +164,16 @@ func (h *heatMap) colour(v float64) color.RGBA {
 // may smooth small ones.
 func (h *heatMap) raster() string {
 	w, ht := h.size()
+	return h.overlay(h.mapOnly(), h.left, h.top, w, ht) + h.overlay(h.bar(), h.left+w+10, h.top, 12, ht)
+}
+
+// bar is the scale of the colours.
+func (h *heatMap) bar() image.Image {
 	bar := image.NewRGBA(image.Rect(0, 0, 1, 64))
 	for y := range 64 {
 		bar.SetRGBA(0, y, h.colour(h.hi-(h.hi-h.lo)*float64(y)/63))
 	}
-	return h.overlay(h.mapOnly(), h.left, h.top, w, ht) + h.overlay(bar, h.left+w+10, h.top, 12, ht)
+	return bar
 }
 
 // mapOnly is the matrix, several pixels a cell.

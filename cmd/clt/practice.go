@@ -9,6 +9,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
 // Defaults of the practice run: small enough for two minutes on two cores
@@ -40,6 +41,8 @@ type practice struct {
 	series  []clt.Progress
 	figures []figure
 	compare []comparison
+	suite   []viz.Output // over many texts
+	png     bool         // pictures also as PNG
 	timings []string
 }
 
@@ -62,6 +65,7 @@ func practiceVerb(f *flag.FlagSet) func(c *call) error {
 	f.Uint64Var(&p.req.Seed, "seed", d.Seed, "of samples, weights and generation; not 0")
 	f.Var(&p.prompts, "prompt", "`text` for figures and comparison; may be repeated (default: three that suit the model)")
 	f.IntVar(&p.top, "top", practiceTop, "features of each layer to draw")
+	f.BoolVar(&p.png, "png", false, "pictures also as PNG; needs a Chromium on this machine")
 	f.StringVar(&p.out, "o", filepath.Join("out", "practice"), "`folder` that is written")
 	return func(c *call) error {
 		p.c, p.set = c, *set
@@ -117,7 +121,7 @@ func (p *practice) run() error {
 		do   func() error
 	}{
 		{"samples", p.readSamples}, {"train", p.train}, {"metrics", p.writeMetrics}, {"figures", p.drawFigures},
-		{"comparison", p.compareModels}, {"index", p.writeIndex},
+		{"comparison", p.compareModels}, {"suite", p.drawSuite}, {"summary", p.writeSummary}, {"index", p.writeIndex},
 	} {
 		begin := time.Now()
 		if err := step.do(); err != nil {

@@ -217,14 +217,15 @@ func (p *practice) writeIndex() error {
 			viz.Section{Title: "Attribution graph of “" + prompt + "”", Output: f.graph})
 	}
 	sections = append(sections, viz.Section{Title: "Replacement model against the original", Output: p.comparisonTable()},
-		viz.Section{Title: "Files", Output: p.fileList()})
+		viz.Section{Title: "Over many texts", Output: viz.Join("suite", p.suite...)},
+		viz.Section{Title: "Where everything is", Output: p.surface()}, viz.Section{Title: "Files", Output: p.fileList()})
 	return p.writePage("index.html", "Practice run", sections...)
 }
 
 // fileList links what the run wrote.
 func (p *practice) fileList() viz.Output {
 	var names []string
-	for _, pattern := range []string{"*.svg", "*.html", "*.json", "*.jsonl", "*.txt", "cross_layer_transcoder"} {
+	for _, pattern := range []string{"*.svg", "*.png", "*.html", "*.json", "*.jsonl", "*.txt", "cross_layer_transcoder"} {
 		found, _ := filepath.Glob(p.path(pattern))
 		for _, f := range found {
 			if base := filepath.Base(f); base != "index.html" {

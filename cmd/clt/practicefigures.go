@@ -125,18 +125,33 @@ func (p *practice) writeJSON(name string, v any) error {
 var svgData = regexp.MustCompile(`data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)`)
 
 // writeSVG writes the first picture of an output as a file.
-func (p *practice) writeSVG(name string, out viz.Output) error { return writeSVG(p.path(name), out) }
+func (p *practice) writeSVG(name string, out viz.Output) error {
+	svg, err := svgOf(name, out)
+	if err != nil {
+		return err
+	}
+	return p.writePicture(name, string(svg))
+}
 
 func writeSVG(path string, out viz.Output) error {
+	svg, err := svgOf(path, out)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, svg)
+}
+
+// svgOf is the first picture of an output.
+func svgOf(path string, out viz.Output) ([]byte, error) {
 	m := svgData.FindStringSubmatch(out.HTML)
 	if m == nil {
-		return fmt.Errorf("%s: the output %q has no picture", path, out.Kind)
+		return nil, fmt.Errorf("%s: the output %q has no picture", path, out.Kind)
 	}
 	svg, err := base64.StdEncoding.DecodeString(m[1])
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return atomicfile.Write(path, svg)
+	return svg, nil
 }
 
 // writePage writes outputs as a page of their own.
@@ -165,6 +180,9 @@ func (p *practice) drawFigures() error {
 		}
 		f.activations = activationFigure(enc, p.top)
 		if err := p.writePage(fmt.Sprintf("feature_activations_%d.html", i+1), "Feature activations", viz.Section{Title: strings.TrimSpace(text), Output: f.activations}); err != nil {
+			return err
+		}
+		if err := p.drawPrompt(i+1, enc); err != nil {
 			return err
 		}
 		if f.graph, err = p.drawGraph(i+1, text); err != nil {
@@ -199,7 +217,7 @@ func (p *practice) drawGraph(number int, text string) (viz.Output, error) {
 	if err != nil {
 		return none, err
 	}
-	if err := atomicfile.Write(p.path(name+".svg"), []byte(svg)); err != nil {
+	if err := p.writePicture(name+".svg", svg); err != nil {
 		return none, err
 	}
 	opts.Static = true

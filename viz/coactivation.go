@@ -1,0 +1,61 @@
+package viz
+
+import (
+	"fmt"
+	"math"
+)
+
+// CoNode is a feature in a coactivation graph.
+type CoNode struct {
+	Layer int
+	Label string
+}
+
+// Coactivation draws features in columns by layer, and a line between two of different layers whose activations have a
+// correlation of more than threshold; the thicker, the larger. It shows what happens together on some texts. It says
+// nothing of what causes what: that is the attribution graph.
+func Coactivation(title string, nodes []CoNode, correlation [][]float64, threshold float64) Output {
+	layers, rows := 0, map[int]int{}
+	for _, n := range nodes {
+		layers = max(layers, n.Layer+1)
+		rows[n.Layer]++
+	}
+	most := 1
+	for _, n := range rows {
+		most = max(most, n)
+	}
+	const step, room, top = 130.0, 34.0, 30.0
+	w, h := 60+step*float64(max(layers, 2)-1)+80, top+room*float64(most)+20
+	s := newPicture(w, h, lightTheme, title)
+	x, y := make([]float64, len(nodes)), make([]float64, len(nodes))
+	seen := map[int]int{}
+	for i, n := range nodes {
+		x[i], y[i] = 40+step*float64(n.Layer), top+room*(float64(seen[n.Layer])+0.5)
+		seen[n.Layer]++
+	}
+	var list [][]string
+	for i := range nodes {
+		for j := range i {
+			c := correlation[i][j]
+			if !(math.Abs(c) > threshold) || nodes[i].Layer == nodes[j].Layer {
+				continue
+			}
+			s.line(x[j], y[j], x[i], y[i], s.p.Text, fmt.Sprintf(`fill="none" opacity="%.2f" stroke-width="%.1f"`, 0.2+0.5*math.Abs(c), 1+5*math.Abs(c)))
+			list = append(list, []string{nodes[j].Label, nodes[i].Label, num(c)})
+		}
+	}
+	for i, n := range nodes {
+		s.rect(x[i]-5, y[i]-5, 10, 10, s.p.Text, "")
+		s.text(x[i]+8, y[i]+4, "start", 11, s.p.Text, "", cut(n.Label, 24))
+	}
+	for l := range layers {
+		s.text(40+step*float64(l), 16, "middle", 11, s.p.Text, "", fmt.Sprintf("layer %d", l))
+	}
+	c := card{kind: "coactivation", title: title}
+	c.lines = append(c.lines, dim(fmt.Sprintf("%d features, %d pairs of different layers with a correlation beyond %s. Coactivation is not attribution: nothing here says what causes what.", len(nodes), len(list), num(threshold))))
+	head := []string{"feature", "feature", "correlation"}
+	c.body = figure(w, img(s.String(), fmt.Sprintf("%s: %d features, %d lines", title, len(nodes), len(list)), w, h))
+	c.details = append(c.details, fold(fmt.Sprintf("Data: %d pairs", len(list)), htmlTable("Pairs", false, head, list)))
+	c.markdown, c.plain = mdTable(title, head, list), plainTable(title, head, list)
+	return c.output()
+}
