@@ -248,23 +248,24 @@ func inClone(text, root string) string {
 
 // curve draws training in one place, at most once a second.
 type curve struct {
-	place *live
-	drawn time.Time
+	place  *live
+	drawn  time.Time
+	output func([]wire.Progress) viz.Output
 }
 
-func newCurve() *curve { return &curve{place: newLive()} }
+func newCurve() *curve { return &curve{place: newLive(), output: curveOutput} }
 
 func (c *curve) update(points []wire.Progress) {
 	if len(points) < 2 || time.Since(c.drawn) < time.Second {
 		return
 	}
 	c.drawn = time.Now()
-	c.place.final(curveOutput(points))
+	c.place.final(c.output(points))
 }
 
 func (c *curve) finish(points []wire.Progress) {
 	if len(points) > 1 {
-		c.place.final(curveOutput(points))
+		c.place.final(c.output(points))
 	}
 }
 
