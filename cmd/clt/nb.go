@@ -18,7 +18,7 @@ func nbVerb(f *flag.FlagSet) func(c *call) error {
 		if len(c.args) == 0 {
 			return badCall("run, clean, check or make is missing; say what to do with the notebooks")
 		}
-		what, files := c.args[0], c.args[1:]
+		what, files := c.args[0], tutorials(c.args[1:])
 		if what != "run" && what != "clean" && what != "check" && what != "make" {
 			return badCall("nb %s is not known; use run, clean, check or make", what)
 		}

@@ -12,6 +12,25 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/notebook"
 )
 
+// tutorials lets a tutorial be called by its number, as in nb run 05: in the working
+// directory, or in the clone that CLT_ROOT names.
+func tutorials(names []string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = name
+		if len(name) != 2 || strings.Trim(name, "0123456789") != "" {
+			continue
+		}
+		for _, root := range []string{".", os.Getenv("CLT_ROOT")} {
+			if found, err := filepath.Glob(filepath.Join(root, "tutorials", name+"-*.ipynb")); err == nil && len(found) == 1 {
+				list[i] = found[0]
+				break
+			}
+		}
+	}
+	return list
+}
+
 // makeNotebooks makes notebooks of masters: src/NAME.md becomes NAME.ipynb beside
 // the folder src, and, if it has exercises, solutions/NAME.ipynb too. Cells that did
 // not change keep their outputs.

@@ -37,15 +37,18 @@ type Shower interface{ Output() viz.Output }
 // arrived. What is neither a Shower nor an output is printed.
 func Show(things ...any) {
 	for _, t := range things {
+		var o viz.Output
 		switch v := t.(type) {
 		case viz.Output:
-			out.show("", alive(v))
+			o = v
 		case Shower:
-			out.show("", alive(v.Output()))
+			o = v.Output()
 		default:
 			text := fmt.Sprint(v)
-			out.show("", viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"})
+			o = viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"}
 		}
+		out.show("", o)
+		remember(o)
 	}
 	out.sync()
 }
