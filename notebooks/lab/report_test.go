@@ -11,6 +11,7 @@ import (
 
 func TestReportOfWhatWasShown(t *testing.T) {
 	kernel(t)
+	shownHere = nil
 	root := t.TempDir()
 	t.Setenv("CLT_ROOT", root)
 	_, status := screen(t)
