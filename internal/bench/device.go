@@ -16,7 +16,7 @@ const copyFloats = 1 << 25
 // Device measures what a backend can do: FLOP/s of a matrix product, in bfloat16 if
 // asked, and bytes/s of adding to a long vector. It takes a second or two.
 func Device(b compute.Backend, half bool) (flops, bytes float64, err error) {
-	g, err := newGEMMOf(b, half)
+	g, err := newGEMM(b, half)
 	if err != nil {
 		return 0, 0, err
 	}

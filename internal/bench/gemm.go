@@ -22,9 +22,7 @@ type gemm struct {
 	a, b *tensors.Tensor
 }
 
-func newGEMM(b compute.Backend) (*gemm, error) { return newGEMMOf(b, false) }
-
-func newGEMMOf(b compute.Backend, half bool) (*gemm, error) {
+func newGEMM(b compute.Backend, half bool) (*gemm, error) {
 	e, err := graph.NewExec(b, productOf(halfOr(half)))
 	if err != nil {
 		return nil, fmt.Errorf("bench: matrix product: %w", err)

@@ -102,7 +102,7 @@ func Run(ctx context.Context, name string, b compute.Backend, backendName string
 	}
 	shape := Shapes()[cfg.Shape]
 	backend.LeanHeap(4 * 12 * shape.Layers * shape.DModel * shape.DModel)
-	g, err := newGEMMOf(b, name == "train" && cfg.Compute == clt.ComputeBFloat16)
+	g, err := newGEMM(b, name == "train" && cfg.Compute == clt.ComputeBFloat16)
 	if err != nil {
 		return err
 	}
