@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/engine"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
@@ -25,13 +26,17 @@ func fetchVerb(f *flag.FlagSet) func(c *call) error {
 	f.StringVar(&cfg.Endpoint, "endpoint", "", "`URL` of the hub or of a mirror (default: HF_ENDPOINT, or the public hub)")
 	f.StringVar(&cfg.Revision, "revision", cfg.Revision, "`branch`, tag or commit")
 	f.BoolVar(&cfg.Offline, "offline", false, "ask nobody: check what an earlier call fetched")
+	f.BoolVar(&cfg.Dataset, "dataset", false, "the texts of a dataset instead of a model; -texts hub:NAME then reads them")
+	f.StringVar(&cfg.Pattern, "files", "", "of a dataset: the files whose name is like this `pattern` (default: the training part)")
 	asJSON := f.Bool("json", false, "folder, commit and files as JSON")
 	return func(c *call) error {
 		if len(c.args) != 1 {
 			return badCall("%d names; give the name of one model or transcoder, such as gpt2", len(c.args))
 		}
 		if cfg.Name = c.args[0]; cfg.Dir == "" {
-			cfg.Dir = fetchDir(cfg.Name)
+			if cfg.Dir = fetchDir(cfg.Name); cfg.Dataset {
+				cfg.Dir = engine.DatasetDir(cfg.Name, cfg.Revision)
+			}
 		}
 		cfg.Token = os.Getenv("HF_TOKEN")
 		if err := cfg.Validate(); err != nil {

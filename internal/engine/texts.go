@@ -84,13 +84,17 @@ func datasetConfig(text string) (gpt2.FetchConfig, error) {
 	if hasRevision {
 		cfg.Revision = revision
 	}
-	cfg.Name = name
+	cfg.Name, cfg.Dir = name, DatasetDir(name, cfg.Revision)
+	return cfg, cfg.Validate()
+}
+
+// DatasetDir is the folder of a dataset.
+func DatasetDir(name, revision string) string {
 	dir := filepath.FromSlash(name)
-	if hasRevision {
+	if revision != gpt2.DefaultFetchConfig().Revision {
 		dir += "@" + strings.ReplaceAll(revision, "/", "-")
 	}
-	cfg.Dir = filepath.Join(datasetRoot(), dir)
-	return cfg, cfg.Validate()
+	return filepath.Join(datasetRoot(), dir)
 }
 
 // datasetRoot is beside the fetched models: out/datasets of the clone, or the user's
