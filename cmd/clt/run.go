@@ -49,6 +49,13 @@ func runVerb(f *flag.FlagSet) func(c *call) error {
 			return c.json(res)
 		}
 		c.printf("%s\n%s", promptLine(res.TokensResponse), predictionTable(res.Top))
+		if a := res.Agreement; a != nil {
+			var rows [][]string
+			for p, t := range res.Tokens {
+				rows = append(rows, []string{fmt.Sprint(p), fmt.Sprintf("%q", t), number(a.KL[p]), number(a.Cosine[p]), number(a.MSE[p]), fmt.Sprint(a.Same[p])})
+			}
+			c.printf("\n%s", table("The replacement model against the model, after each token", []string{"position", "token", "KL", "cosine", "MSE", "same top"}, rows))
+		}
 		return nil
 	}
 }

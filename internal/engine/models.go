@@ -118,6 +118,11 @@ func (s *Service) Run(ctx context.Context, req wire.RunRequest, report func(wire
 		req.Top = 10
 	}
 	out = wire.RunResponse{TokensResponse: tokensOf(m, ids), Top: predictions(m.TopPredictions(c, -1, req.Top)), Out: req.Out}
+	if req.Replacement {
+		if out.Agreement, err = agreementWith(m, ids, c.Logits); err != nil {
+			return out, err
+		}
+	}
 	if req.Out == "" {
 		return out, nil
 	}
@@ -126,6 +131,20 @@ func (s *Service) Run(ctx context.Context, req wire.RunRequest, report func(wire
 		list = append(list, tensor(string(name), a))
 	}
 	return out, safetensors.WriteFile(req.Out, map[string]string{"model": m.Name, "sha256": m.SHA256}, list...)
+}
+
+// agreementWith holds the replacement model's logits against the model's own.
+func agreementWith(m *gpt2.Model, ids []int32, replaced gpt2.Array) (*wire.TokenAgreement, error) {
+	c, err := m.RunProgram(gpt2.Program{}, ids)
+	if err != nil {
+		return nil, err
+	}
+	a, err := replacement.Agree(c.Logits, replaced)
+	if err != nil {
+		return nil, err
+	}
+	w := wire.TokenAgreement(*a)
+	return &w, nil
 }
 
 // programmed opens the model and the program that runs on it.

@@ -90,8 +90,18 @@ type RunRequest struct {
 // RunResponse gives the predictions after the last token.
 type RunResponse struct {
 	TokensResponse
-	Top []Prediction `json:"top"`
-	Out string       `json:"out,omitempty"`
+	Top       []Prediction    `json:"top"`
+	Out       string          `json:"out,omitempty"`
+	Agreement *TokenAgreement `json:"agreement,omitempty"` // of the replacement model with the model
+}
+
+// TokenAgreement compares the logits of two runs on one prompt, by position.
+type TokenAgreement struct {
+	KL       []float64 `json:"kl"`       // KL(model || replaced), nats
+	Cosine   []float64 `json:"cosine"`   // of centred logits
+	MSE      []float64 `json:"mse"`      // of logits
+	Same     []bool    `json:"same"`     // the likeliest token
+	Diverges int       `json:"diverges"` // first position from 1 on with another likeliest token; -1 for none
 }
 
 // GenerateRequest continues a prompt.
