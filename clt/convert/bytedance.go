@@ -111,7 +111,7 @@ func (r *reader) checkNorms(stored []float32, l int) error {
 			sum += float64(v) * float64(v)
 		}
 		if got := math.Sqrt(sum); !(math.Abs(got-float64(want)) <= 0.02*got+1e-6) {
-			return fmt.Errorf("W_dec_norm_%d says %g for feature %d, its decoders have norm %g; features would rank otherwise than in training", l, want, f, got)
+			return fmt.Errorf("tensor W_dec_norm_%d says %g for feature %d, its decoders have norm %g; features would rank otherwise than in training", l, want, f, got)
 		}
 	}
 	return nil

@@ -67,7 +67,6 @@ type source struct {
 	dir     string
 	files   map[string]map[string]array // by path, by tensor
 	configs map[string]any
-	halves  bool // some tensors as float16 and bfloat16
 }
 
 func newSource(t testing.TB) *source {
