@@ -47,7 +47,7 @@ func Show(things ...any) {
 			text := fmt.Sprint(v)
 			o = viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"}
 		}
-		out.show("", o)
+		out.show("", alive(o))
 		remember(o)
 	}
 	out.sync()
