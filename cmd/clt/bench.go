@@ -146,7 +146,7 @@ func benchTable(name string, rows []bench.Row) string {
 	for _, s := range rows[0].Sizes {
 		head = append(head, s.Name)
 	}
-	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB", "ratio", "work MB")
+	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB", "ratio", "by work", "work MB")
 	for _, p := range rows[0].Phases {
 		head = append(head, strings.ReplaceAll(p.Name, "_s", " ms"))
 	}
@@ -162,7 +162,7 @@ func benchTable(name string, rows []bench.Row) string {
 		ms := func(s float64) string { return fmt.Sprintf("%.1f", 1e3*s) }
 		row = append(row, ms(r.Times.First.Seconds()), ms(r.Times.Min.Seconds()), ms(r.Times.Median.Seconds()),
 			orNone("%.0f", r.TokensPerSecond()), orNone("%.1f", r.MBPerSecond()), fmt.Sprintf("%.3g", r.GFLOP),
-			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB), orNone("%.2f", r.Ratio), orNone("%.1f", r.WorkMB))
+			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB), orNone("%.2f", r.Ratio), orNone("%.2f", r.WorkRatio), orNone("%.1f", r.WorkMB))
 		for _, p := range r.Phases {
 			row = append(row, ms(p.Time.Seconds()))
 		}

@@ -21,7 +21,8 @@ const (
 )
 
 // featuresSuite times the pass that explains features beside the model and the encoder
-// alone, in turns; Ratio is the part of that speed that is left. The pocket shape is
+// alone, in turns; Ratio is the part of that speed that is left, WorkRatio the same
+// by processor time, which a busy machine does not change. The pocket shape is
 // the shipped model with its transcoder on sentences of its world, others are random.
 func featuresSuite(ctx context.Context, r *runner) error {
 	m, t, err := featuresModel(r)
@@ -45,12 +46,12 @@ func featuresSuite(ctx context.Context, r *runner) error {
 		}
 		return corpus[step], nil
 	}
-	var all [2][]time.Duration
+	var all, work [2][]time.Duration
 	var first [2]time.Duration
 	tokens := 0
 	for rep := range r.cfg.Reps + 1 {
 		for k, count := range []bool{false, true} {
-			begin := time.Now()
+			begin, used := time.Now(), processorTime()
 			n, err := features.Walk(ctx, m, t, source, cfg, count)
 			if err != nil {
 				return err
@@ -59,7 +60,7 @@ func featuresSuite(ctx context.Context, r *runner) error {
 			if spent := time.Since(begin); rep == 0 {
 				first[k] = spent
 			} else {
-				all[k] = append(all[k], spent)
+				all[k], work[k] = append(all[k], spent), append(work[k], processorTime()-used)
 			}
 		}
 	}
@@ -69,6 +70,9 @@ func featuresSuite(ctx context.Context, r *runner) error {
 			row.Times, row.Tokens = withStats(Times{First: first[k]}, slices.Clone(all[k])), tokens
 			row.GFLOP = float64(steps) * perStep
 			if k == 1 {
+				if used := slices.Min(work[1]).Seconds(); used > 0 {
+					row.WorkRatio = slices.Min(work[0]).Seconds() / used
+				}
 				row.Ratio = slices.Min(all[0]).Seconds() / slices.Min(all[1]).Seconds()
 			}
 			return nil

@@ -2,4 +2,8 @@
 
 package bench
 
+import "time"
+
+func processorTime() time.Duration { return 0 }
+
 func peakMB() float64 { return 0 }

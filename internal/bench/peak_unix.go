@@ -8,7 +8,18 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 )
+
+// processorTime is what this process has used of all processors: unlike the clock it
+// does not count who else is busy.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
 
 var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+([0-9]+) kB$`)
 

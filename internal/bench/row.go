@@ -28,8 +28,10 @@ type Row struct {
 	Tokens  int     // per call; 0 where there are none
 	Bytes   int     // of text, per call; 0 where there is none
 	Ratio   float64 // of the speed to that of the row before; 0 where nothing is compared
-	Phases  []Phase // of the fastest call, where a suite has them
-	WorkMB  float64 // all that one call allocates beside its input, MB; 0 where it is not measured
+
+	WorkRatio float64 // Ratio by processor time instead of the clock
+	Phases    []Phase // of the fastest call, where a suite has them
+	WorkMB    float64 // all that one call allocates beside its input, MB; 0 where it is not measured
 }
 
 // Phase is a part of a call.
@@ -92,6 +94,9 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	}
 	if r.Ratio > 0 && err == nil {
 		err = member("ratio", round(r.Ratio))
+	}
+	if r.WorkRatio > 0 && err == nil {
+		err = member("work_ratio", round(r.WorkRatio))
 	}
 	for _, p := range r.Phases {
 		if err == nil {
