@@ -19,7 +19,7 @@ type collector struct {
 	every   int    // of a feature's activations, so many go by between two whose pairs are counted; 0 before the first batch
 	blocks  []*block
 
-	active [][]activeAt // scratch: by token of the batch
+	active []activeAt // scratch: of one token
 }
 
 // block is what is known of one feature.
@@ -62,26 +62,24 @@ func (c *collector) add(b batch) error {
 	if len(b.dense) != c.layers {
 		return fmt.Errorf("features: activations of %d layers, the transcoder has %d", len(b.dense), c.layers)
 	}
-	counted, allowed := c.budget(b.windows)
-	for len(c.active) < len(b.windows)*b.length {
-		c.active = append(c.active, nil)
-	}
-	for i := range b.windows {
-		for p := range b.length {
-			c.active[i*b.length+p] = c.active[i*b.length+p][:0]
+	if c.every == 0 {
+		if c.every = c.cfg.Every; c.every == 0 {
+			c.every = c.thin(b)
 		}
 	}
-	for l, dense := range b.dense {
-		for i, w := range b.windows {
-			for p := 1; p < min(len(w), allowed[i]); p++ {
+	for i, w := range b.windows {
+		end := len(w)
+		if c.cfg.Tokens > 0 { // the pass may end inside a window
+			end = min(end, 1+max(0, c.cfg.Tokens-int(c.tokens)))
+		}
+		for p := 1; p < end; p++ {
+			c.active = c.active[:0]
+			for l, dense := range b.dense {
 				c.row(b, l, i, p, dense[(i*b.length+p)*c.perLay:][:c.perLay])
 			}
+			c.pair(c.active)
 		}
-	}
-	c.pairs(b, allowed)
-	last := len(b.windows) - 1
-	if last >= 0 {
-		c.tokens += uint64(counted[last] + max(0, min(len(b.windows[last]), allowed[last])-1))
+		c.tokens += uint64(max(0, end-1))
 	}
 	c.windows += uint32(len(b.windows))
 	c.steps++
@@ -108,48 +106,28 @@ func (c *collector) row(b batch, l, i, p int, row []float32) {
 }
 
 const (
-	pairsPerToken = 8  // that may be counted, on the average
+	pairsPerToken = 6  // that may be counted, on the average
 	pairsAtFirst  = 32 // activations of a feature whose pairs are all counted
 )
 
-// pairs counts which features are active together: with the first activations of a
-// feature, and with every so manyth of the later ones.
-func (c *collector) pairs(b batch, allowed []int) {
-	if c.every == 0 {
-		c.every = c.cfg.Every
-		if c.every == 0 {
-			c.every = c.thin(len(b.windows) * b.length)
-		}
-	}
+// thin is how far to thin out pairs, from the first batch.
+func (c *collector) thin(b batch) int {
+	sum, tokens := 0, 0
 	for i, w := range b.windows {
-		for p := 1; p < min(len(w), allowed[i]); p++ {
-			c.pair(c.active[i*b.length+p])
+		for p := 1; p < len(w); p++ {
+			n := 0
+			for _, dense := range b.dense {
+				for _, v := range dense[(i*b.length+p)*c.perLay:][:c.perLay] {
+					if v > 0 {
+						n++
+					}
+				}
+			}
+			sum += n * n
+			tokens++
 		}
-	}
-}
-
-// thin is how far to thin out pairs.
-func (c *collector) thin(tokens int) int {
-	sum := 0
-	for _, a := range c.active[:tokens] {
-		sum += len(a) * len(a)
 	}
 	return max(1, sum/max(1, tokens)/pairsPerToken)
-}
-
-// budget says for each window how many tokens of the batch stand before it, and up
-// to which position it counts: the pass may end inside a window.
-func (c *collector) budget(windows [][]int32) (before, allowed []int) {
-	n := 0
-	for _, w := range windows {
-		end := len(w)
-		if c.cfg.Tokens > 0 {
-			end = min(end, 1+max(0, c.cfg.Tokens-int(c.tokens)-n))
-		}
-		before, allowed = append(before, n), append(allowed, end)
-		n += max(0, end-1)
-	}
-	return before, allowed
 }
 
 // full says that the pass has seen as many tokens as it should.
@@ -158,7 +136,7 @@ func (c *collector) full() bool { return c.cfg.Tokens > 0 && c.tokens >= uint64(
 // see takes one activation.
 func (c *collector) see(b batch, l, i, p, f int, v float32) {
 	id := l*c.perLay + f
-	c.active[i*b.length+p] = append(c.active[i*b.length+p], activeAt{uint32(id), v})
+	c.active = append(c.active, activeAt{uint32(id), v})
 	k := c.blocks[id]
 	if k == nil {
 		k = &block{groups: make([]sample, c.cfg.Groups)}
@@ -238,7 +216,8 @@ func (k *block) raise(v float32, cfg Config) {
 	k.bars(cfg)
 }
 
-// pair takes the active features of one token.
+// pair counts which features are active together on one token: with the first
+// activations of a feature, and with every so manyth of the later ones.
 func (c *collector) pair(active []activeAt) {
 	for i, a := range active {
 		k := c.blocks[a.id]
