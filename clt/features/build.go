@@ -62,7 +62,6 @@ type pass struct {
 	c        *collector
 	header   passHeader
 	path     string // of the checkpoint; "" for none
-	bos      int32
 }
 
 func newPass(m *gpt2.Model, t *clt.Transcoder, id Origin, source gpt2.TokenSource, cfg Config, dir string) (*pass, error) {

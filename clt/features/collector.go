@@ -130,9 +130,6 @@ func (c *collector) thin(b batch) int {
 	return max(1, sum/max(1, tokens)/pairsPerToken)
 }
 
-// full says that the pass has seen as many tokens as it should.
-func (c *collector) full() bool { return c.cfg.Tokens > 0 && c.tokens >= uint64(c.cfg.Tokens) }
-
 // see takes one activation.
 func (c *collector) see(b batch, l, i, p, f int, v float32) {
 	id := l*c.perLay + f
