@@ -2,8 +2,8 @@
 
 Both sides: float32, encoder and per-target decoders as one product per target, tanh penalty with the norm of the concatenated
 decoder (gradient through the norm), clipping by the global norm, Adam. In each round they run one right after the other; the
-ratio printed is the median over the rounds, the times are the best. CLT-Forge does not install beside the rest: its times are
-those measured once beside the same PyTorch step (75 ms and 2.08 s beside 61 ms and 1.25 s, 3.0 GB beside 1.8 GB), scaled by
+ratio printed is the median over the rounds, the times are the best. CLT-Forge is not run here: its times are those
+measured once beside the same PyTorch step (75 ms and 2.08 s beside 61 ms and 1.25 s, 3.0 GB beside 1.8 GB), scaled by
 what PyTorch takes now, and marked with ~.
 """
 import argparse
