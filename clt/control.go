@@ -42,11 +42,14 @@ func (t *trainer) lambda() float64 {
 	case t.tc.AtTarget == TargetFreeze && t.control.Reached > 0:
 		return t.tc.LambdaAt(t.control.Reached)
 	}
-	return t.tc.LambdaAt(t.done)
+	return t.tc.LambdaAt(min(t.done, t.normal()))
 }
 
 // lr is the learning rate of the next step.
 func (t *trainer) lr() float64 {
+	if past := t.done - t.normal(); past >= 0 && t.tc.KLSteps > 0 {
+		return t.tc.klRate(past)
+	}
 	if t.tc.AtTarget != TargetFreeze || t.control.Reached == 0 {
 		return t.tc.LRAt(t.done)
 	}
@@ -56,7 +59,10 @@ func (t *trainer) lr() float64 {
 }
 
 // last is how many steps the run has.
-func (t *trainer) last() int {
+func (t *trainer) last() int { return t.normal() + t.tc.KLSteps }
+
+// normal is how many steps come before the KL steps.
+func (t *trainer) normal() int {
 	switch {
 	case t.control.Reached == 0:
 	case t.tc.AtTarget == TargetStop:
@@ -69,7 +75,7 @@ func (t *trainer) last() int {
 
 // watch takes in the L0 of a step that is done.
 func (t *trainer) watch(p Progress) {
-	if t.tc.TargetL0 <= 0 {
+	if t.tc.TargetL0 <= 0 || t.done > t.normal() {
 		return
 	}
 	c, now := &t.control, p.L0/float64(t.cfg.Layers)

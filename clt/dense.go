@@ -25,6 +25,7 @@ type dense struct {
 	whole   *model.Exec // one part
 	add     *model.Exec
 	apply   *model.Exec
+	kl      *klPart // nil before KL steps
 }
 
 func newDense(b compute.Backend, cfg Config, tc TrainConfig) *dense {
@@ -166,6 +167,7 @@ func (t *dense) call(e *model.Exec, args []any) ([]float32, error) {
 }
 
 func (t *dense) free() {
+	t.detach()
 	for _, e := range []*model.Exec{t.whole, t.add, t.apply} {
 		if e != nil {
 			e.Finalize()

@@ -19,9 +19,14 @@ func (t *dense) wholeGraph(_ *model.Scope, inputs []*Node) *Node {
 		old[v] = v.NodeValue(g)
 	}
 	out, running := t.loss(inputs)
+	return t.update(inputs, old, out, running)
+}
+
+// update is the end of a step: it changes the weights and returns the report.
+func (t *dense) update(inputs []*Node, old map[*model.Variable]*Node, out lossOutputs, running *Node) *Node {
 	norm := t.adam().Update(t.store, t.trained, out.total, inputs[0], inputs[2])
 	finite := And(IsFinite(out.total), IsFinite(norm))
-	t.revert(g, old, finite)
+	t.revert(out.total.Graph(), old, finite)
 	return t.report(out, running, norm, finite, inputs[4].Shape().Dim(0))
 }
 

@@ -11,6 +11,10 @@ type EncoderNodes struct {
 	B         *Node // [features]
 	Threshold *Node // [features]; nil for relu and topk
 
+	// Bandwidth is the width of the straight-through window in which a jumprelu
+	// threshold has a gradient; 0 for none.
+	Bandwidth float64
+
 	Product dtypes.DType // type in which products are computed; none for that of the weights
 }
 
@@ -19,6 +23,9 @@ type EncoderNodes struct {
 // [..., features].
 func (c Config) EncodeNode(read *Node, w EncoderNodes) (pre, act *Node) {
 	pre = c.preActivation(read, w)
+	if c.Activation == ActJumpReLU && w.Bandwidth > 0 {
+		return pre, jumpReLU(pre, w.Threshold, w.Bandwidth)
+	}
 	return pre, c.Activate(pre, w.Threshold)
 }
 

@@ -13,6 +13,7 @@ type Progress struct {
 	Sparsity       float64 `json:"sparsity"`       // with its weight λ
 	Dead           float64 `json:"dead_loss"`      // with its weight
 	Aux            float64 `json:"aux_loss"`       // with its weight
+	KL             float64 `json:"kl,omitempty"`   // of a KL step: replacement model from model, nats per token, without its weight
 
 	NMSE         float64   `json:"nmse"`           // mean over layers
 	NMSELayer    []float64 `json:"nmse_layer"`     // ‖y - ŷ‖²/‖y - mean(y)‖² of the batch

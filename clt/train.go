@@ -50,16 +50,21 @@ func Train(ctx context.Context, b compute.Backend, cfg Config, data iter.Seq2[Ba
 
 // prepare resumes from the newest checkpoint, or starts from new weights.
 func prepare(b compute.Backend, cfg Config, tc TrainConfig, src *source) (*trainer, error) {
+	tokens, err := checkKL(b, cfg, tc)
+	if err != nil {
+		return nil, err
+	}
 	t, err := newTrainer(b, cfg, tc)
 	if err != nil {
 		return nil, err
 	}
+	t.klTokens = tokens
 	if tc.CheckpointDir != "" {
 		found, err := t.restore()
 		if err != nil {
 			return nil, err
 		}
-		if found && t.done < t.last() {
+		if found && t.done < t.normal() {
 			return t, src.skip(t.done - tc.DataFrom)
 		}
 		if found {
@@ -105,16 +110,12 @@ func (t *trainer) initialWeights(sample []Batch) (*Transcoder, error) {
 
 // run does the remaining steps.
 func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (*Result, error) {
-	begin, last, lastStep := time.Now(), time.Now(), t.done
+	begin, last, lastTokens := time.Now(), time.Now(), t.tokens()
 	var p Progress
 	for t.done < t.last() {
 		err := ctx.Err()
-		var batch Batch
 		if err == nil {
-			batch, err = src.batch()
-		}
-		if err == nil {
-			p, err = t.train(batch)
+			p, err = t.next(src)
 		}
 		if err != nil {
 			return t.interrupted(p, err)
@@ -125,10 +126,10 @@ func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (
 		if t.done%t.tc.ReportEvery == 0 || t.done == t.last() {
 			now := time.Now()
 			wall := max(now.Sub(last).Seconds(), 1e-9)
-			p.TokensPerSec = float64((t.done-lastStep)*t.tc.Batch) / wall
+			p.TokensPerSec = float64(t.tokens()-lastTokens) / wall
 			p.DataWait = src.waited.Seconds() / wall
 			p.Elapsed = now.Sub(begin)
-			last, lastStep, src.waited = now, t.done, 0
+			last, lastTokens, src.waited = now, t.tokens(), 0
 			if report != nil {
 				report(p)
 			}
@@ -144,7 +145,7 @@ func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (
 
 // interrupted keeps what was done, in a checkpoint and in the result.
 func (t *trainer) interrupted(p Progress, cause error) (*Result, error) {
-	err := fmt.Errorf("clt: training stopped after step %d of %d: %w", t.done, t.tc.Steps, cause)
+	err := fmt.Errorf("clt: training stopped after step %d of %d: %w", t.done, t.tc.Steps+t.tc.KLSteps, cause)
 	if t.tc.CheckpointDir != "" && t.done > 0 {
 		if e := t.save(); e != nil {
 			err = fmt.Errorf("%w; and no checkpoint could be saved: %w", err, e)
@@ -176,20 +177,40 @@ func (t *trainer) result(p Progress) (*Result, error) {
 	}
 	raw := t.stats.foldOwn(w)
 	tc := t.tc
-	tc.Init = nil
-	raw.Info = Info{Train: &tc, Stats: t.stats, Steps: t.done, Tokens: t.done * tc.Batch}
+	tc.Init, tc.Model, tc.Windows = nil, nil, nil
+	raw.Info = Info{Train: &tc, Stats: t.stats, Steps: t.done, Tokens: t.tokens()}
 	return &Result{Transcoder: raw, Steps: t.done, Last: p}, raw.Validate()
 }
 
-// train does one step. A step that is not finite leaves the weights as they were.
+// next does the next step.
+func (t *trainer) next(src *source) (Progress, error) {
+	if t.done >= t.normal() {
+		return t.step(t.klStep)
+	}
+	b, err := src.batch()
+	if err != nil {
+		return Progress{}, err
+	}
+	return t.train(b)
+}
+
 func (t *trainer) train(b Batch) (Progress, error) {
+	return t.step(func(lr, lambda, number float32) ([]float32, float64, error) {
+		v, err := t.machine.step(lr, lambda, number, t.parts(t.stats.scale(b)))
+		return v, 0, err
+	})
+}
+
+// step does one step, given what computes it. One that is not finite leaves the
+// weights as they were.
+func (t *trainer) step(compute func(lr, lambda, number float32) (v []float32, kl float64, err error)) (Progress, error) {
 	lr, lambda := t.lr(), t.lambda()
-	v, err := t.machine.step(float32(lr), float32(lambda), float32(t.done+1), t.parts(t.stats.scale(b)))
+	v, kl, err := compute(float32(lr), float32(lambda), float32(t.done+1))
 	if err != nil {
 		return Progress{}, fmt.Errorf("step %d: %w", t.done+1, err)
 	}
 	p := readStep(v, t.cfg.Layers)
-	p.Step, p.Steps, p.LR, p.Lambda = t.done+1, t.tc.Steps, lr, lambda
+	p.Step, p.Steps, p.LR, p.Lambda, p.KL = t.done+1, t.tc.Steps+t.tc.KLSteps, lr, lambda, kl
 	if v[outFinite] == 0 {
 		return p, fmt.Errorf("step %d is not finite: %s; its update was dropped; lower lr (now %g) or check the data", p.Step, p.notFinite(), lr)
 	}
@@ -204,7 +225,7 @@ func (p Progress) notFinite() string {
 	for _, x := range []struct {
 		name  string
 		value float64
-	}{{"reconstruction", p.Reconstruction}, {"sparsity", p.Sparsity}, {"dead-feature loss", p.Dead}, {"aux loss", p.Aux}, {"gradient norm", p.GradientNorm}} {
+	}{{"reconstruction", p.Reconstruction}, {"sparsity", p.Sparsity}, {"dead-feature loss", p.Dead}, {"aux loss", p.Aux}, {"KL divergence", p.KL}, {"gradient norm", p.GradientNorm}} {
 		if math.IsNaN(x.value) || math.IsInf(x.value, 0) {
 			bad = append(bad, fmt.Sprintf("%s is %g", x.name, x.value))
 		}

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
 // Sparsity penalties.
@@ -61,6 +63,13 @@ type TrainConfig struct {
 	InitActive float64 `json:"init_active"` // features per layer that fire at the start, at most 30 %; 0 leaves biases at 0
 	StatTokens int     `json:"stat_tokens"` // tokens for the scales, the mean output and the initial biases
 
+	// KL steps follow the others. Their batches are whole sequences, and their loss has
+	// the divergence of the replacement model from the model as one more term.
+	KLSteps  int     `json:"kl_steps,omitempty"`  // 0 for none
+	KLWeight float64 `json:"kl_weight,omitempty"` // of the divergence in nats per token, position 0 left out
+	KLBatch  int     `json:"kl_batch,omitempty"`  // sequences per step
+	KLLR     float64 `json:"kl_lr,omitempty"`     // learning rate at their beginning; it falls linearly to FinalLR of it
+
 	ReportEvery int `json:"report_every"` // steps between reports
 
 	CheckpointDir   string      `json:"-"` // "" for none
@@ -69,6 +78,9 @@ type TrainConfig struct {
 	DataFrom        int         `json:"-"` // batches that data is already past; CheckpointStep saves a resumed run the going through them
 	TargetDir       string      `json:"-"` // transcoder saved at the target
 	Init            *Transcoder `json:"-"` // weights to start from, in raw space; nil for new ones
+
+	Model   *gpt2.Model      `json:"-"` // language model of KL steps, on the backend of the run
+	Windows gpt2.TokenSource `json:"-"` // their sequences, from its first step on, whatever its batches are
 }
 
 // DefaultTrainConfig suits a small model. One run each on the pocket model, 512
@@ -132,6 +144,9 @@ func (c TrainConfig) Validate() error {
 	}
 	if c.Compute != ComputeFloat32 && c.Compute != ComputeBFloat16 {
 		return fmt.Errorf("clt: train config: compute is %q, must be float32 or bfloat16", c.Compute)
+	}
+	if err := c.validateKL(); err != nil {
+		return err
 	}
 	if err := c.validateTarget(); err != nil {
 		return err

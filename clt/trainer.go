@@ -28,6 +28,8 @@ type trainer struct {
 	stats   *Stats
 	control control
 	done    int // steps
+
+	klTokens int // of a KL step
 }
 
 func newTrainer(b compute.Backend, cfg Config, tc TrainConfig) (*trainer, error) {

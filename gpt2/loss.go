@@ -22,6 +22,10 @@ func NextTokenLoss(logits, tokens *Node) *Node {
 	return Sub(logSum, picked)
 }
 
+// KL is the divergence KL(p ‖ q) = Σ p·(ln p - ln q) over the last axis, in nats,
+// from log-probabilities.
+func KL(p, q *Node) *Node { return ReduceSum(Mul(Exp(p), Sub(p, q)), -1) }
+
 // trainGraph returns the [graph] function of one step. Inputs: tokens [batch, pos],
 // learning rate [], step []. Outputs: mean loss [], gradient norm [].
 func trainGraph(cfg Config, adam optim.Adam, vars []*model.Variable) func(*model.Scope, []*Node) []*Node {

@@ -13,7 +13,7 @@ import (
 // constantHook sets every MLP output to a constant [d_model] by layer, position 0
 // left alone; nil constants are zero.
 func constantHook(positions *Node, dtype dtypes.DType, constants []*Node) gpt2.Hook {
-	replaced := notFirst(positions, dtype)
+	replaced := clt.NotFirst(positions, dtype)
 	return func(name gpt2.HookName, x *Node) *Node {
 		l, site, ok := name.Split()
 		if !ok || site != gpt2.MLPOut {
@@ -49,13 +49,13 @@ func compareGraph(cfg gpt2.Config, c clt.Config, byLayer bool) func(*model.Scope
 			sums = append(sums, sumTokens(Slice(loss, AxisRange(), AxisRange(1, pos-1))))
 		}
 		cut := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(1, pos-1)) }
-		p, q := cut(logSoftmax(base)), cut(logSoftmax(replaced))
-		kl := ReduceSum(Mul(Exp(p), Sub(p, q)), -1)
+		p, q := cut(LogSoftmax(base)), cut(LogSoftmax(replaced))
+		kl := gpt2.KL(p, q)
 		same := ConvertDType(Equal(ArgMax(p, -1), ArgMax(q, -1)), dtype)
 		sums = append(sums, sumTokens(kl), sumTokens(same))
 		for l := 0; byLayer && l < cfg.Layers; l++ {
 			one := gpt2.Forward(scope, cfg, tokens, replaceSome(c, dtype, func(at int) bool { return at == l })(positions, weights))
-			sums = append(sums, sumTokens(ReduceSum(Mul(Exp(p), Sub(p, cut(logSoftmax(one)))), -1)))
+			sums = append(sums, sumTokens(gpt2.KL(p, cut(LogSoftmax(one)))))
 		}
 		for i := range sums {
 			sums[i] = Reshape(sums[i], 1)
@@ -67,9 +67,3 @@ func compareGraph(cfg gpt2.Config, c clt.Config, byLayer bool) func(*model.Scope
 // sumTokens adds up [batch, pos], axis by axis: the Go backend's flat float32 sum
 // loses digits.
 func sumTokens(x *Node) *Node { return ReduceSum(ReduceSum(x, -1), -1) }
-
-func logSoftmax(x *Node) *Node {
-	top := ReduceAndKeep(x, ReduceMax, -1)
-	shifted := Sub(x, top)
-	return Sub(shifted, Log(ReduceAndKeep(Exp(shifted), ReduceSum, -1)))
-}

@@ -78,7 +78,7 @@ func liveEdits(c clt.Config, positions *Node, edits editor, enc []clt.EncoderNod
 			if pres != nil {
 				pres[l] = pre
 			}
-			act = Mul(act, notFirst(positions, x.DType()))
+			act = Mul(act, clt.NotFirst(positions, x.DType()))
 			out := c.WriteNode(l, Sub(edits.apply(l, act), act), dec[l].W) // [batch, pos, targets, d_model]
 			for k := range c.Targets(l) {
 				part := Squeeze(SliceAxis(out, 2, AxisElem(k)), 2)
@@ -105,7 +105,7 @@ func iterativeEdits(c clt.Config, positions *Node, from, to int, edits editor, e
 		case ok && site == c.Read:
 			pre, act := c.EncodeNode(x, enc[l])
 			pres[l] = pre
-			act = Mul(act, notFirst(positions, x.DType()))
+			act = Mul(act, clt.NotFirst(positions, x.DType()))
 			if l < to {
 				act = edits.apply(l, act)
 			}

@@ -8,12 +8,6 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
-// notFirst is 0 where the position is 0 and 1 elsewhere: [1, pos, 1].
-func notFirst(positions *Node, dtype dtypes.DType) *Node {
-	mask := ConvertDType(GreaterThan(positions, ZerosLike(positions)), dtype)
-	return Reshape(mask, 1, mask.Shape().Dimensions[0], 1)
-}
-
 // replaceHook is the hook of the full replacement model; its inputs are the
 // transcoder's weights.
 func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.Hook {
@@ -24,19 +18,7 @@ func replaceHook(cfg clt.Config, dtype dtypes.DType) func(*Node, []*Node) gpt2.H
 func replaceSome(cfg clt.Config, dtype dtypes.DType, which func(layer int) bool) func(*Node, []*Node) gpt2.Hook {
 	return func(positions *Node, inputs []*Node) gpt2.Hook {
 		enc, dec, _ := cfg.UnpackNodes(inputs)
-		decoder := cfg.NewDecoder(dec)
-		replaced := notFirst(positions, dtype)
-		return func(name gpt2.HookName, x *Node) *Node {
-			l, site, ok := name.Split()
-			switch {
-			case ok && site == cfg.Read:
-				_, act := cfg.EncodeNode(x, enc[l])
-				decoder.Add(l, act, x)
-			case ok && site == gpt2.MLPOut && which(l):
-				return Add(x, Mul(replaced, Sub(decoder.Output(l), x)))
-			}
-			return x
-		}
+		return cfg.ReplaceHook(clt.NotFirst(positions, dtype), enc, dec, which)
 	}
 }
 

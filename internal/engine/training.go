@@ -91,15 +91,19 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err := s.estimate(m, cfg, tc); err != nil {
 		return out, err
 	}
+	tc.Model, tc.Windows = m, windows.train
 	result, err := clt.Train(ctx, m.Backend, cfg, data.batches(ctx, report), tc, func(p clt.Progress) {
 		flow := data.flowSince(p)
 		log.write(struct {
 			clt.Progress
 			dataFlow
 		}{p, flow})
-		tell(report, wire.Progress{Phase: "train", Done: p.Step, Total: p.Steps, Message: flow.message(p), Values: map[string]float64{
-			"nmse": p.NMSE, "l0": p.L0 / float64(cfg.Layers), "loss": p.Loss, "lambda": p.Lambda, "lr": p.LR,
-			"dead": meanOf(p.DeadFraction), "tokens_per_s": p.TokensPerSec}})
+		values := map[string]float64{"nmse": p.NMSE, "l0": p.L0 / float64(cfg.Layers), "loss": p.Loss, "lambda": p.Lambda, "lr": p.LR,
+			"dead": meanOf(p.DeadFraction), "tokens_per_s": p.TokensPerSec}
+		if p.KL != 0 {
+			values["kl"] = p.KL
+		}
+		tell(report, wire.Progress{Phase: "train", Done: p.Step, Total: p.Steps, Message: flow.message(p), Values: values})
 	})
 	if err != nil {
 		return out, resumable(err, tc.CheckpointDir)
