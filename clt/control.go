@@ -7,7 +7,7 @@ import (
 
 // What happens when the running mean of L0 reaches TrainConfig.TargetL0.
 const (
-	TargetStop   = "stop"   // training ends
+	TargetStop   = "stop"   // training ends, but for KL steps
 	TargetSave   = "save"   // the transcoder of that step is saved in TargetDir; training goes on
 	TargetFreeze = "freeze" // λ stays as it is, the learning rate falls as at the end of a run, which this becomes
 	TargetSteer  = "steer"  // λ is steered all the time so that L0 comes down to the target with the ramp and stays there

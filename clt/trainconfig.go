@@ -64,7 +64,8 @@ type TrainConfig struct {
 	StatTokens int     `json:"stat_tokens"` // tokens for the scales, the mean output and the initial biases
 
 	// KL steps follow the others. Their batches are whole sequences, and their loss has
-	// the divergence of the replacement model from the model as one more term.
+	// one more term, KL(model ‖ replacement model) of the next token, whose gradient
+	// passes through the language model. It trades reconstruction for the prediction.
 	KLSteps  int     `json:"kl_steps,omitempty"`  // 0 for none
 	KLWeight float64 `json:"kl_weight,omitempty"` // of the divergence in nats per token, position 0 left out
 	KLBatch  int     `json:"kl_batch,omitempty"`  // sequences per step

@@ -16,9 +16,11 @@ train() { # name, seed, flags...
 }
 echo '{"dead_penalty":0.1}' >"$out/jumprelu.config"
 echo '{"dead_penalty":0.001}' >"$out/batchtopk.config"
+echo '{"dead_penalty":0.001,"kl_steps":400,"kl_weight":200,"kl_batch":8,"kl_lr":3e-4}' >"$out/batchtopk-kl.config"
 for seed in ${SEEDS:-1 2 3}; do
 	train jumprelu-4 "$seed" -activation jumprelu -lambda 0.45 -batch 512 -steps 4000 -lr 0.002 -config "$out/jumprelu.config"
 	train batchtopk-8 "$seed" -activation batchtopk -k 8 -batch 256 -steps 8000 -lr 0.0015 -config "$out/batchtopk.config"
+	train batchtopk-8-kl "$seed" -activation batchtopk -k 8 -batch 256 -steps 8000 -lr 0.0015 -config "$out/batchtopk-kl.config"
 	train per-layer-8 "$seed" -activation batchtopk -k 8 -batch 256 -steps 8000 -lr 0.0015 -per-layer -config "$out/batchtopk.config"
 	train jumprelu-8 "$seed" -activation jumprelu -lambda 0.2 -batch 512 -steps 4000 -lr 0.002 -config "$out/jumprelu.config"
 done

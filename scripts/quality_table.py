@@ -6,7 +6,8 @@ import sys
 
 folder = pathlib.Path(sys.argv[1])
 NAMES = {"jumprelu-4": "cross-layer, JumpReLU, λ 0.45", "jumprelu-8": "cross-layer, JumpReLU, λ 0.2",
-         "batchtopk-8": "cross-layer, BatchTopK, k 8", "per-layer-8": "per-layer, BatchTopK, k 8"}
+         "batchtopk-8": "cross-layer, BatchTopK, k 8",
+         "batchtopk-8-kl": "cross-layer, BatchTopK, k 8, KL steps", "per-layer-8": "per-layer, BatchTopK, k 8"}
 runs = {}
 for file in sorted(folder.glob("*-*.json")):
     name, seed = re.fullmatch(r"(.*)-(\d+)", file.stem).groups()

@@ -23,6 +23,9 @@ func card(name string, t *clt.Transcoder, e wire.Evaluation) string {
 	if tc := t.Info.Train; tc != nil {
 		line("\n%s; %d tokens in %d steps of %d, peak learning rate %g, λ %g, c %g, seed %d.", upper(plain(orDash(t.Info.Note))), t.Info.Tokens, t.Info.Steps,
 			tc.Batch, tc.LR, tc.Lambda, tc.TanhScale, tc.Seed)
+		if tc.KLSteps > 0 {
+			line("The last %d steps were KL steps on %d sequences each, with weight %g and learning rate %g.", tc.KLSteps, tc.KLBatch, tc.KLWeight, tc.KLLR)
+		}
 	}
 	line("\n## Measured\n\nOn %d tokens that were not trained on. Position 0 is left out everywhere and never replaced. NMSE is Σ‖y−ŷ‖²/Σ‖y−mean‖²;"+
 		" dead features fired on none of these tokens; losses and KL in nats per token.\n", e.Tokens)

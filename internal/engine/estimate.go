@@ -19,6 +19,9 @@ const usefulShare = 0.45
 func (s *Service) estimate(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig) error {
 	e := clt.EstimateTraining(cfg, tc, modelFLOP(m.Config), m.Backend.HasSharedBuffers())
 	s.log("this run: %s", e)
+	if tc.KLSteps > 0 {
+		s.log("this run: %d KL steps follow, which are not counted: %d sequences each, twice forward and once back through the model and its logits", tc.KLSteps, tc.KLBatch)
+	}
 	if float64(e.Steps)*e.StepFLOP < timedFLOP {
 		return nil
 	}
