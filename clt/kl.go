@@ -18,7 +18,7 @@ func (c TrainConfig) validateKL() error {
 		name       string
 		value, max float64
 		try        string
-	}{{"kl_weight", c.KLWeight, 1e9, "300"}, {"kl_batch", float64(c.KLBatch), math.MaxInt32, "4"}, {"kl_lr", c.KLLR, 1e3, "3e-4"}} {
+	}{{"kl_weight", c.KLWeight, 1e9, "200"}, {"kl_batch", float64(c.KLBatch), math.MaxInt32, "8"}, {"kl_lr", c.KLLR, 1e3, "3e-4"}} {
 		switch {
 		case c.KLSteps == 0 && f.value != 0:
 			return fmt.Errorf("clt: train config: %s is %g, but there are no KL steps; set kl_steps", f.name, f.value)

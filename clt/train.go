@@ -21,6 +21,8 @@ type Result struct {
 // Train trains a transcoder on batches of exactly tc.Batch tokens, and calls
 // report (which may be nil) every tc.ReportEvery steps and after the last.
 //
+// The steps on batches may be followed by KL steps, on sequences of their own.
+//
 // The first batches, tc.StatTokens tokens, give scales and initial biases, and
 // are then trained on. With a checkpoint folder the state is saved every
 // tc.CheckpointEvery steps and at the end; when the folder holds a checkpoint of
@@ -212,7 +214,7 @@ func (t *trainer) step(compute func(lr, lambda, number float32) (v []float32, kl
 	p := readStep(v, t.cfg.Layers)
 	p.Step, p.Steps, p.LR, p.Lambda, p.KL = t.done+1, t.tc.Steps+t.tc.KLSteps, lr, lambda, kl
 	if v[outFinite] == 0 {
-		return p, fmt.Errorf("step %d is not finite: %s; its update was dropped; lower lr (now %g) or check the data", p.Step, p.notFinite(), lr)
+		return p, fmt.Errorf("step %d is not finite: %s; its update was dropped; lower the learning rate (now %g) or check the data", p.Step, p.notFinite(), lr)
 	}
 	t.done++
 	t.watch(p)
