@@ -22,6 +22,6 @@ for seed in ${SEEDS:-1 2 3}; do
 	train batchtopk-8 "$seed" -activation batchtopk -k 8 -batch 256 -steps 8000 -lr 0.0015 -config "$out/batchtopk.config"
 	train batchtopk-8-kl "$seed" -activation batchtopk -k 8 -batch 256 -steps 8000 -lr 0.0015 -config "$out/batchtopk-kl.config"
 	train per-layer-8 "$seed" -activation batchtopk -k 8 -batch 256 -steps 8000 -lr 0.0015 -per-layer -config "$out/batchtopk.config"
-	train jumprelu-8 "$seed" -activation jumprelu -lambda 0.2 -batch 512 -steps 4000 -lr 0.002 -config "$out/jumprelu.config"
+	train jumprelu-8 "$seed" -activation jumprelu -lambda 0.21 -batch 512 -steps 4000 -lr 0.002 -config "$out/jumprelu.config"
 done
 "${PYTHON:-python3}" scripts/quality_table.py "$out"
