@@ -1,8 +1,11 @@
-"""What the tests share: a kernel of this clone, and the settings of Jupyter inside .venv."""
+"""What the tests share: a kernel of this clone, one JupyterLab, a browser, and the settings of Jupyter inside .venv."""
+import hashlib
 import os
 import pathlib
 import queue
 import shutil
+import subprocess
+import tarfile
 import time
 
 import pytest
@@ -108,6 +111,98 @@ def chromium():
         if path:
             return path
     pytest.skip("no chromium (apt-get install chromium)")
+
+
+@pytest.fixture(scope="session")
+def folder():
+    """Where notebooks of tests lie: inside the clone, with a space, ignored by git."""
+    path = ROOT / "out" / f"browser test {os.getpid()}"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    (ROOT / "out" / "screenshots").mkdir(exist_ok=True)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(chromium, folder):
+    """One JupyterLab for all tests."""
+    import labui
+
+    with labui.running(folder / "lab.log") as started:
+        yield started
+
+
+@pytest.fixture
+def lab(server):
+    """That JupyterLab; the kernels that a test started and the settings that it made end with it."""
+    yield server
+    server.end_sessions()
+    server.reset()
+
+
+@pytest.fixture(scope="module")  # Playwright's event loop must not run beside that of a kernel's client
+def browser(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield b
+        b.close()
+
+
+@pytest.fixture
+def page(lab, browser):
+    """A page for JupyterLab that asks nobody outside its base URL, and logs no error."""
+    import labui
+
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+    page = labui.watch(context.new_page())
+    yield page
+    context.close()
+    beside = [u for u in page.seen if u.startswith("http") and not u.startswith(lab.address + "/")]
+    assert page.outside == [] and beside == [], "asked somebody else"
+    assert page.errors == [], "errors in the console"
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """Pages and notebook outputs with every component, written by a test of package viz."""
+    folder = tmp_path_factory.mktemp("pictures")
+    done = subprocess.run(["go", "test", "./viz", "-count=1", "-run", "^TestWritePictures$"], cwd=ROOT, env={**os.environ, "CLT_PICTURES": str(folder)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+AXE = "axe-core@4.10.3"
+AXE_SHA256 = "0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292"
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The script of axe-core, from the npm registry once, then from .venv."""
+    kept = ROOT / ".venv" / "clt" / "axe.min.js"
+    if not kept.exists():
+        if not shutil.which("npm"):
+            pytest.skip("no npm on PATH, which would fetch axe-core; install npm to check accessibility")
+        folder = tmp_path_factory.mktemp("axe")
+        done = subprocess.run(["npm", "pack", AXE, "--silent"], cwd=folder, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip("npm could not fetch " + AXE + ": " + done.stderr.strip()[-200:])
+        (package,) = folder.glob("*.tgz")
+        assert hashlib.sha256(package.read_bytes()).hexdigest() == AXE_SHA256, "axe-core is not the package that was pinned"
+        with tarfile.open(package) as tar:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(tar.extractfile("package/axe.min.js").read())
+    return kept.read_text()
+
+
+def serious(frame, axe, root="document"):
+    """What axe-core finds in a document, or in a part of it, that is serious or critical."""
+    frame.evaluate(axe)
+    result = frame.evaluate(f"axe.run({root}, {{ iframes: false, resultTypes: ['violations'] }})")
+    return [f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:160]} … {v['nodes'][0]['failureSummary'][:200]}" for v in result["violations"] if v["impact"] in ("serious", "critical")]
 
 
 def alive(pid):

@@ -3,6 +3,7 @@ package viz
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Attention draws the pattern of every head, weights[head][query][key], as
@@ -25,7 +26,7 @@ func Attention(title string, weights [][][]float64, tokens []string) Output {
 		rows = append(rows, []string{fmt.Sprint(k), num(entropy), pct(first), pair, num(best)})
 		alt := fmt.Sprintf("head %d: entropy %s nats, %s on the first token", k, num(entropy), pct(first))
 		body += `<div title="` + esc(alt+", "+pair) + `" style="width:` + css(math.Max(170, w)) + `px"><div style="position:relative;border:1px solid #D0D0D0;width:` + css(w) + `px;height:` + css(ht) + `px">` +
-			h.overlay(h.mapOnly(), 0, 0, w, ht) + `</div><div>` + esc(fmt.Sprintf("head %d", k)) + `</div><div style="` + dimStyle + `">` + esc(num(entropy)+" nats · "+pct(first)+" on first") + `</div></div>`
+			strings.Replace(h.overlay(h.mapOnly(), 0, 0, w, ht), `alt=""`, `alt="`+esc(alt)+`"`, 1) + `</div><div>` + esc(fmt.Sprintf("head %d", k)) + `</div><div style="` + dimStyle + `">` + esc(num(entropy)+" nats · "+pct(first)+" on first") + `</div></div>`
 	}
 	c.body = body + "</div>"
 	c.lines = append(c.lines, dim("under each head: mean entropy, attention on the first token · query downwards, key to the right · dark blue 0, yellow 1"))

@@ -1,6 +1,7 @@
 package viz
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,7 +10,8 @@ import (
 )
 
 // TestWritePictures writes the pages that tests/test_pictures.py opens in a
-// browser: every component, with hostile text too, graphs of several sizes.
+// browser: every component, with hostile text too, graphs of several sizes; and
+// the outputs that tests/test_outputs.py puts into notebooks.
 func TestWritePictures(t *testing.T) {
 	dir := os.Getenv("CLT_PICTURES")
 	if dir == "" {
@@ -33,6 +35,11 @@ func TestWritePictures(t *testing.T) {
 		p, err := Page(s, PageOptions{Title: name})
 		write(name+".html", p, err)
 	}
+	outputs := func(name string, outs []Output) {
+		t.Helper()
+		b, err := json.Marshal(outs)
+		write(name+".json", b, err)
+	}
 	page("components", components())
 	var hostileOutputs []Output
 	for i, h := range hostile {
@@ -47,14 +54,25 @@ func TestWritePictures(t *testing.T) {
 	o := richOptions(full, g)
 	p, err := GraphPage(g, PageOptions{Graph: o})
 	write("graph.html", p, err)
+	graph, err := Graph(g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	other := planted(2, 12, 1.5)
 	both, err := Compare(g, pruned(t, other, 0.8, 0.98), CompareOptions{A: "one prompt", B: "another", GraphA: GraphOptions{Full: full}, GraphB: GraphOptions{Full: other}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	page("compare", []Output{both})
+	outputs("components", append(components(), FeatureCard(featureOf(" Texas")), graph, graph, both)) // one of them twice
 	bad, badOptions := hostileGraph()
 	badOptions.Features = func(layer, index int) (Feature, bool) { return featureOf(hostile[index%len(hostile)]), true }
+	badGraph, err := Graph(bad, badOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := hostileComponents()
+	outputs("hostile", append(append(componentsOf(hostile[1], []float64{1, -2}), all[len(all)-6:]...), badGraph)) // each of the six holds every text
 	p, err = GraphPage(bad, PageOptions{Title: hostile[1], Graph: badOptions})
 	write("hostile-graph.html", p, err)
 	p, err = GraphPage(wide(2012, 28), PageOptions{Title: "2000 nodes", Graph: GraphOptions{All: true, Inputs: true}})

@@ -27,7 +27,7 @@ func fail(verb string, err error) {
 	}
 	line = "✗ " + strings.TrimPrefix(line, "lab: ")
 	out.show("", viz.Output{
-		HTML:     `<div style="color:#B00020;font-weight:600">` + html.EscapeString(line) + `</div>`,
+		HTML:     `<div class="tex2jax_ignore mathjax_ignore" style="background:#FFFFFF;color:#B00020;font-weight:600;padding:2px 8px">` + html.EscapeString(line) + `</div>`,
 		Markdown: "**" + line + "**",
 		Plain:    line,
 		Kind:     "error",
@@ -40,7 +40,7 @@ func fail(verb string, err error) {
 // remark shows one dim line that is no result.
 func remark(line string) {
 	out.show("", viz.Output{
-		HTML:     `<div style="color:#595959">` + html.EscapeString(line) + `</div>`,
+		HTML:     `<div class="tex2jax_ignore mathjax_ignore" style="opacity:0.78">` + html.EscapeString(line) + `</div>`,
 		Markdown: "*" + line + "*",
 		Plain:    line,
 		Kind:     "remark",
@@ -53,7 +53,7 @@ var plainMarkdown = strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_
 // Say shows a paragraph of text, formatted as fmt.Sprintf does.
 func Say(format string, values ...any) {
 	text := fmt.Sprintf(format, values...)
-	Show(viz.Output{HTML: "<p style=\"max-width:60em\">" + html.EscapeString(text) + "</p>", Markdown: plainMarkdown.Replace(text), Plain: text, Kind: "text"})
+	Show(viz.Output{HTML: "<p class=\"tex2jax_ignore mathjax_ignore\" style=\"max-width:60em\">" + html.EscapeString(text) + "</p>", Markdown: plainMarkdown.Replace(text), Plain: text, Kind: "text"})
 }
 
 // Check ends the cell if a claim of the notebook does not hold, and shows a green line if it does. The texts say what is

@@ -165,11 +165,11 @@ func barOutput(running bool, text string, fraction float64) viz.Output {
 	o := viz.Output{Markdown: text, Plain: text, Kind: "progress"}
 	switch {
 	case running && fraction >= 0:
-		o.HTML = fmt.Sprintf(`<div><progress max="1" value="%.4f" style="width:240px"></progress> %s</div>`, fraction, html.EscapeString(text))
+		o.HTML = fmt.Sprintf(`<div class="tex2jax_ignore mathjax_ignore"><progress max="1" value="%.4f" style="width:240px"></progress> %s</div>`, fraction, html.EscapeString(text))
 	case running:
-		o.HTML = `<div><progress style="width:240px"></progress> ` + html.EscapeString(text) + `</div>`
+		o.HTML = `<div class="tex2jax_ignore mathjax_ignore"><progress style="width:240px"></progress> ` + html.EscapeString(text) + `</div>`
 	default:
-		o.HTML = `<div style="color:#595959">` + html.EscapeString(text) + `</div>`
+		o.HTML = `<div class="tex2jax_ignore mathjax_ignore" style="opacity:0.78">` + html.EscapeString(text) + `</div>`
 	}
 	return o
 }

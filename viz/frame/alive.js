@@ -18,11 +18,21 @@
     ready = true;
     still.style.display = 'none';
   }
+  // JupyterLab keeps the press on a cell's prompt from moving the focus: keys would still go to the frame. The cell around
+  // it takes them, from where JupyterLab passes them on.
+  function leave() {
+    if (document.activeElement !== f) return;
+    var around = root.closest('[tabindex]');
+    if (around) around.focus({ preventScroll: true });
+    else f.blur();
+  }
   addEventListener('message', heard);
+  addEventListener('pointerdown', leave, true);
   root.insertBefore(f, still);
   setTimeout(function () {
     if (ready) return;
     removeEventListener('message', heard);
+    removeEventListener('pointerdown', leave, true);
     f.remove();
   }, 3000);
 })

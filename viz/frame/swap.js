@@ -42,7 +42,16 @@
     if (note) note.style.display = 'none';
     theme();
   }
+  // JupyterLab keeps the press on a cell's prompt from moving the focus: keys would still go to the frame. The cell around
+  // it takes them, from where JupyterLab passes them on.
+  function leave() {
+    if (document.activeElement !== f) return;
+    var around = root.closest('[tabindex]');
+    if (around) around.focus({ preventScroll: true });
+    else f.blur();
+  }
   addEventListener('message', heard);
+  addEventListener('pointerdown', leave, true);
   root.insertBefore(f, still);
   var watch = new MutationObserver(theme);
   watch.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-light', 'class'] });
@@ -50,6 +59,7 @@
   setTimeout(function () {
     if (ready) return;
     removeEventListener('message', heard);
+    removeEventListener('pointerdown', leave, true);
     watch.disconnect();
     f.remove();
   }, 3000);
