@@ -18,23 +18,31 @@ type Comparison struct {
 	CEMean     float64 `json:"ce_mean"`     // with all MLP outputs at their mean
 	KL         float64 `json:"kl"`          // KL(original || replaced), nats per token
 	Top1       float64 `json:"top1"`        // positions where both have the same likeliest token, 0-1
+	Cosine     float64 `json:"cosine"`      // of the logits, each centred over the vocabulary, mean over tokens
+	MSE        float64 `json:"mse"`         // of the logits, mean over vocabulary and tokens
 	Tokens     int     `json:"tokens"`
+
+	CENeurons *float64 `json:"ce_neurons,omitempty"` // with the neurons below Baselines.Neurons at zero
 
 	KLLayer []float64 `json:"kl_layer,omitempty"` // [layer] KL with that layer's MLP output alone replaced
 }
 
+// Baselines are what a replacement model is held against, beside no MLP outputs.
+type Baselines struct {
+	MeanOut [][]float32 // [layer][d_model] mean MLP outputs; nil is zero
+	Neurons []float64   // [layer] of NeuronThresholds; nil leaves this baseline out
+}
+
 // Compare runs the model, its replacement and the baselines on batches of windows
-// of one shape. means are the mean MLP outputs by layer.
+// of one shape.
 // byLayer adds KLLayer, which takes a forward pass more for each layer.
-func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, steps int, means [][]float32, byLayer bool, report func(done, total int)) (*Comparison, error) {
-	exec, err := gpt2.Compiled(m.LM, fmt.Sprintf("compare|%v|%s", byLayer, m.key), compareGraph(m.LM.Config, m.CLT.Config, byLayer))
+func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, steps int, base Baselines, byLayer bool, report func(done, total int)) (*Comparison, error) {
+	neurons := base.Neurons != nil
+	exec, err := gpt2.Compiled(m.LM, fmt.Sprintf("compare|%v|%v|%s", byLayer, neurons, m.key), compareGraph(m.LM.Config, m.CLT.Config, neurons, byLayer))
 	if err != nil {
 		return nil, err
 	}
-	sums := make([]float64, 6)
-	if byLayer {
-		sums = make([]float64, 6+m.LM.Config.Layers)
-	}
+	var sums []float64
 	tokens := 0
 	for step := first; step < first+steps; step++ {
 		if err := ctx.Err(); err != nil {
@@ -47,7 +55,7 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 		if len(batch) == 0 || len(batch[0]) < 3 {
 			return nil, fmt.Errorf("replacement: compare: windows need at least 3 tokens; make them longer")
 		}
-		args, err := m.compareInputs(batch, means)
+		args, err := m.compareInputs(batch, base)
 		if err != nil {
 			return nil, err
 		}
@@ -59,6 +67,9 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 		if err != nil {
 			return nil, err
 		}
+		if sums == nil {
+			sums = make([]float64, v.Len())
+		}
 		for i := range sums {
 			sums[i] += v.At(i)
 		}
@@ -67,15 +78,22 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 			report(step-first+1, steps)
 		}
 	}
-	n := float64(tokens)
-	for i := range sums {
-		sums[i] /= n
+	if tokens == 0 {
+		return nil, fmt.Errorf("replacement: compare: there are no windows; give some")
 	}
-	return &Comparison{CE: sums[0], CEReplaced: sums[1], CEZero: sums[2], CEMean: sums[3],
-		KL: sums[4], Top1: sums[5], Tokens: tokens, KLLayer: sums[6:]}, nil
+	for i := range sums {
+		sums[i] /= float64(tokens)
+	}
+	c := &Comparison{CE: sums[0], CEReplaced: sums[1], CEZero: sums[2], CEMean: sums[3],
+		KL: sums[4], Top1: sums[5], Cosine: sums[6], MSE: sums[7], Tokens: tokens}
+	if sums = sums[8:]; neurons {
+		c.CENeurons, sums = &sums[0], sums[1:]
+	}
+	c.KLLayer = sums
+	return c, nil
 }
 
-func (m *Model) compareInputs(batch [][]int32, means [][]float32) ([]any, error) {
+func (m *Model) compareInputs(batch [][]int32, base Baselines) ([]any, error) {
 	var flat []int32
 	for _, w := range batch {
 		if err := m.LM.CheckTokens(w); err != nil {
@@ -89,10 +107,13 @@ func (m *Model) compareInputs(batch [][]int32, means [][]float32) ([]any, error)
 	args := []any{tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0]))}
 	for l := range m.CLT.Layers {
 		mean := gpt2.NewArray([]int{m.CLT.DModel}, false)
-		if means != nil {
-			copy(mean.F32, means[l])
+		if base.MeanOut != nil {
+			copy(mean.F32, base.MeanOut[l])
 		}
 		args = append(args, mean.Tensor(m.LM.Double))
+	}
+	if base.Neurons != nil {
+		args = append(args, gpt2.Array{Shape: []int{len(base.Neurons)}, F64: base.Neurons}.Tensor(m.LM.Double))
 	}
 	weights, err := m.weights()
 	if err != nil {

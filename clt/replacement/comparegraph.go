@@ -28,31 +28,39 @@ func constantHook(positions *Node, dtype dtypes.DType, constants []*Node) gpt2.H
 }
 
 // compareGraph returns the [graph] function that holds the full replacement model
-// and two baselines against the original on tokens [batch, pos]. Inputs: tokens,
-// mean MLP output by layer [d_model], transcoder weights. Output: sums over the
-// positions 1..pos-2 of cross-entropy (original, replaced, zero, mean), KL
-// divergence of replaced from original, and equal top-1; then by layer the KL
-// divergence with that layer's MLP output alone replaced, if asked: [6] or [6+layers].
-func compareGraph(cfg gpt2.Config, c clt.Config, byLayer bool) func(*model.Scope, []*Node) *Node {
+// and the baselines against the original on tokens [batch, pos]. Inputs: tokens,
+// mean MLP output by layer [d_model], the neurons' thresholds [layers] if asked,
+// transcoder weights. Output: sums over the positions 1..pos-2 of cross-entropy
+// (original, replaced, zero, mean), KL divergence of replaced from original, equal
+// top-1, cosine of the centred logits, mean squared difference of the logits: [8].
+// Then, if asked, cross-entropy with thresholded neurons, and by layer the KL
+// divergence with that layer's MLP output alone replaced.
+func compareGraph(cfg gpt2.Config, c clt.Config, neurons, byLayer bool) func(*model.Scope, []*Node) *Node {
 	return func(scope *model.Scope, in []*Node) *Node {
 		tokens, means, weights := in[0], in[1:1+cfg.Layers], in[1+cfg.Layers:]
 		pos := tokens.Shape().Dimensions[1]
 		positions := Iota(tokens.Graph(), shapes.Make(dtypes.Int32, pos), 0)
 		base := gpt2.Forward(scope, cfg, tokens, nil)
 		dtype := base.DType()
+		cut := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(1, pos-1)) }
+		loss := func(logits *Node) *Node { return sumTokens(cut(gpt2.NextTokenLoss(logits, tokens))) }
+		var thresholded *Node
+		if neurons {
+			thresholded = loss(gpt2.Forward(scope, cfg, tokens, neuronHook(positions, dtype, weights[0])))
+			weights = weights[1:]
+		}
 		replaced := gpt2.Forward(scope, cfg, tokens, replaceHook(c, dtype)(positions, weights))
 		zero := gpt2.Forward(scope, cfg, tokens, constantHook(positions, dtype, nil))
 		mean := gpt2.Forward(scope, cfg, tokens, constantHook(positions, dtype, means))
-		sums := []*Node{}
-		for _, logits := range []*Node{base, replaced, zero, mean} {
-			loss := gpt2.NextTokenLoss(logits, tokens) // [batch, pos-1]
-			sums = append(sums, sumTokens(Slice(loss, AxisRange(), AxisRange(1, pos-1))))
-		}
-		cut := func(x *Node) *Node { return Slice(x, AxisRange(), AxisRange(1, pos-1)) }
+		sums := []*Node{loss(base), loss(replaced), loss(zero), loss(mean)}
 		p, q := cut(LogSoftmax(base)), cut(LogSoftmax(replaced))
 		kl := gpt2.KL(p, q)
 		same := ConvertDType(Equal(ArgMax(p, -1), ArgMax(q, -1)), dtype)
-		sums = append(sums, sumTokens(kl), sumTokens(same))
+		x, y := cut(base), cut(replaced)
+		sums = append(sums, sumTokens(kl), sumTokens(same), sumTokens(centredCosine(x, y)), sumTokens(ReduceMean(Square(Sub(x, y)), -1)))
+		if neurons {
+			sums = append(sums, thresholded)
+		}
 		for l := 0; byLayer && l < cfg.Layers; l++ {
 			one := gpt2.Forward(scope, cfg, tokens, replaceSome(c, dtype, func(at int) bool { return at == l })(positions, weights))
 			sums = append(sums, sumTokens(gpt2.KL(p, cut(LogSoftmax(one)))))
@@ -62,6 +70,15 @@ func compareGraph(cfg gpt2.Config, c clt.Config, byLayer bool) func(*model.Scope
 		}
 		return Concatenate(sums, 0)
 	}
+}
+
+// centredCosine is the cosine over the last axis of vectors less their means; GPT-2's
+// logits share an offset that would bring any two close to 1.
+func centredCosine(x, y *Node) *Node {
+	centred := func(v *Node) *Node { return Sub(v, ReduceAndKeep(v, ReduceMean, -1)) }
+	dot := func(a, b *Node) *Node { return ReduceSum(Mul(a, b), -1) }
+	x, y = centred(x), centred(y)
+	return Div(dot(x, y), Sqrt(MaxScalar(Mul(dot(x, x), dot(y, y)), 1e-30)))
 }
 
 // sumTokens adds up [batch, pos], axis by axis: the Go backend's flat float32 sum

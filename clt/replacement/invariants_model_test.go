@@ -22,7 +22,7 @@ func windowsOf(batches ...[][]int32) gpt2.TokenSource {
 
 func compared(t *testing.T, m *Model, batches ...[][]int32) *Comparison {
 	t.Helper()
-	c, err := m.Compare(t.Context(), windowsOf(batches...), 0, len(batches), nil, true, nil)
+	c, err := m.Compare(t.Context(), windowsOf(batches...), 0, len(batches), Baselines{}, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

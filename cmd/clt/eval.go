@@ -63,6 +63,11 @@ func evaluationTable(e wire.Evaluation) string {
 		{"loss recovered, of mean outputs", number(e.OverMean), ""},
 		{"KL to the replacement, nats/token; one layer", number(e.KL), layers(e.KLLayer)},
 		{"same likeliest token", number(e.Top1), ""},
+		{"cosine of centred logits", number(e.Cosine), ""},
+		{"squared error of logits", number(e.MSE), ""},
+	}
+	if e.CENeurons != nil {
+		rows = append(rows, []string{"loss with as many neurons; thresholds", number(*e.CENeurons), layers(e.NeuronThresholds)})
 	}
 	median := make([]float64, len(e.Density))
 	for l, d := range e.Density {

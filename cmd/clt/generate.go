@@ -64,6 +64,13 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 		if err != nil {
 			return err
 		}
+		for _, r := range append([]wire.GenerateResponse{res}, res.More...) {
+			if d := r.Diverges; d != nil && d.Pos >= 0 {
+				c.remark("the replacement model leaves the model at position %d: %q, where the model has %q", d.Pos, d.Token, d.Model)
+			} else if d != nil {
+				c.remark("the replacement model gives the model's own %d new tokens", r.New)
+			}
+		}
 		if *asJSON {
 			return c.json(res)
 		}

@@ -212,7 +212,8 @@ func TestTrainLMOnTexts(t *testing.T) {
 	tr := filepath.Join(dir, "clt")
 	must(t, "train", "-backend", "go", "-model", lm, "-activation", "topk", "-k", "3", "-features", "24", "-steps", "5", "-batch", "64", "-o", tr, text)
 	e := decode[map[string]any](t, must(t, "eval", "-backend", "go", "-model", lm, "-clt", tr, "-texts", text, "-tokens", "200", "-json"))
-	for _, key := range []string{"nmse", "nmse_layer", "nmse_dim", "l0", "l0_layer", "dead", "dead_layer", "ce", "ce_replaced", "ce_zero", "ce_mean", "kl", "top1", "tokens"} {
+	for _, key := range []string{"nmse", "nmse_layer", "nmse_dim", "l0", "l0_layer", "dead", "dead_layer", "ce", "ce_replaced", "ce_zero", "ce_mean", "kl", "top1", "tokens",
+		"ce_neurons", "neuron_thresholds", "cosine", "mse"} {
 		if _, ok := e[key]; !ok {
 			t.Errorf("eval has no %s: %v", key, e)
 		}

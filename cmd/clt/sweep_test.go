@@ -66,7 +66,7 @@ func TestCardAndCalibrate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"# t\n", "tokentopk with k = 2", "| NMSE, pooled over dimensions |", "KL of the model", "Loss recovered", "| 1 |", "replacement score", "&lt;&#124;endoftext"} {
+	for _, want := range []string{"# t\n", "tokentopk with k = 2", "| NMSE, pooled over dimensions |", "KL of the model", "Loss recovered", "as many neurons as features", "mean cosine of", "| 1 |", "replacement score", "&lt;&#124;endoftext"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the card has no %q:\n%s", want, text)
 		}

@@ -137,6 +137,7 @@ func TestGenerate(t *testing.T) {
 		IDs      []int32
 		Logprobs []float64
 		New      int
+		Diverges *wire.Divergence
 	}
 	call := func(more ...string) generated {
 		return decode[generated](t, must(t, tiny("generate", append([]string{"-ids", "96,3,4", "-n", "6", "-json"}, more...)...)...))
@@ -154,6 +155,20 @@ func TestGenerate(t *testing.T) {
 	}
 	if replaced := call("-clt", transcoder); slices.Equal(replaced.Logprobs, greedy.Logprobs) {
 		t.Error("the replacement model has the log-probabilities of the original")
+	}
+	for _, more := range [][]string{nil, {"-temperature", "2", "-seed", "1"}} { // both with the same draws
+		whole, replaced := call(more...), call(append(more, "-clt", transcoder)...)
+		at := -1
+		for i := range whole.IDs {
+			if whole.IDs[i] != replaced.IDs[i] {
+				at = i
+				break
+			}
+		}
+		d := replaced.Diverges
+		if whole.Diverges != nil || d == nil || d.Pos != at || at >= 0 && (d.ID != replaced.IDs[at] || d.Original != whole.IDs[at]) {
+			t.Errorf("%v and %v diverge at %d: %+v", whole.IDs, replaced.IDs, at, d)
+		}
 	}
 	edited := call("-clt", transcoder, "-edit", "0,1:,9=5")
 	if slices.Equal(edited.Logprobs, greedy.Logprobs) {

@@ -46,8 +46,12 @@ func card(name string, t *clt.Transcoder, e wire.Evaluation) string {
 	}{{"the model", e.CE}, {"the replacement model", e.CEReplaced}, {"the model with MLP outputs at their mean", e.CEMean}, {"the model without MLP outputs", e.CEZero}} {
 		line("| %s | %s |", x.name, short(x.value))
 	}
-	line("\nLoss recovered: %s of what zero outputs lose, %s of what mean outputs lose. The likeliest token is the same at %s of the positions.",
-		short(e.LossRecovered), short(e.OverMean), short(e.Top1))
+	if e.CENeurons != nil {
+		line("| the model with as many neurons as features active, the others at zero | %s |", short(*e.CENeurons))
+	}
+	line("\nLoss recovered: %s of what zero outputs lose, %s of what mean outputs lose. The likeliest token is the same at %s of the positions;"+
+		" the logits, centred over the vocabulary, have a mean cosine of %s; their mean squared error is %s.",
+		short(e.LossRecovered), short(e.OverMean), short(e.Top1), short(e.Cosine), short(e.MSE))
 	line("\n## Activation density\n\nFraction of tokens on which a feature fires, quantiles over the features of a layer.\n")
 	head := make([]string, len(e.DensityAt))
 	for i, q := range e.DensityAt {

@@ -72,7 +72,15 @@ func evaluateJoined(ctx context.Context, r *replacement.Model, held gpt2.TokenSo
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.Compare(ctx, held, 0, steps, stats.MeanOut, byLayer, func(done, total int) {
+	base := replacement.Baselines{MeanOut: stats.MeanOut}
+	if byLayer {
+		if base.Neurons, err = r.NeuronThresholds(ctx, held, 0, steps, m.L0Layer, func(done, total int) {
+			tell(report, wire.Progress{Phase: "neurons", Done: done, Total: total})
+		}); err != nil {
+			return nil, err
+		}
+	}
+	c, err := r.Compare(ctx, held, 0, steps, base, byLayer, func(done, total int) {
 		tell(report, wire.Progress{Phase: "compare", Done: done, Total: total})
 	})
 	if err != nil {
@@ -83,7 +91,7 @@ func evaluateJoined(ctx context.Context, r *replacement.Model, held gpt2.TokenSo
 		Dead: m.Dead, DeadLayer: m.DeadLayer, CE: c.CE, CEReplaced: c.CEReplaced, CEZero: c.CEZero, CEMean: c.CEMean,
 		KL: c.KL, Top1: c.Top1, Tokens: m.Tokens, NMSEDimLayer: m.NMSEDimL, Density: densities(m), DensityAt: clt.DensityQuantiles,
 		MeanActive: m.MeanActive, LossRecovered: recovered(c.CEZero, c.CEReplaced, c.CE), OverMean: recovered(c.CEMean, c.CEReplaced, c.CE),
-		KLLayer: c.KLLayer}, nil
+		KLLayer: c.KLLayer, Cosine: c.Cosine, MSE: c.MSE, CENeurons: c.CENeurons, NeuronThresholds: base.Neurons}, nil
 }
 
 func densities(m clt.Metrics) (list [][]float64) {

@@ -221,11 +221,37 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 		if err != nil {
 			return out, err
 		}
-		list = append(list, generated(m, g, req))
+		one := generated(m, g, req)
+		if req.Replacement {
+			if one.Diverges, err = divergence(ctx, m, g, cfg); err != nil {
+				return out, err
+			}
+		}
+		list = append(list, one)
 	}
 	out = list[0]
 	out.More = list[1:]
 	return out, nil
+}
+
+// divergence continues the prompt with the model itself, up to the first token that
+// is not that of the replacement model.
+func divergence(ctx context.Context, m *gpt2.Model, replaced *gpt2.Generation, cfg gpt2.GenerateConfig) (*wire.Divergence, error) {
+	d, n := &wire.Divergence{Pos: -1}, 0
+	_, err := m.Generate(ctx, gpt2.Program{}, replaced.Prompt, cfg, func(id int32) bool {
+		if n == len(replaced.Tokens) {
+			return false
+		}
+		if other := replaced.Tokens[n]; other != id {
+			*d = wire.Divergence{Pos: len(replaced.Prompt) + n, ID: other, Original: id}
+			text := m.TokenTexts([]int32{other, id})
+			d.Token, d.Model = text[0], text[1]
+			return false
+		}
+		n++
+		return true
+	})
+	return d, err
 }
 
 func generated(m *gpt2.Model, g *gpt2.Generation, req wire.GenerateRequest) wire.GenerateResponse {

@@ -112,14 +112,19 @@ func evaluationTable(title string, e *wire.Evaluation) viz.Output {
 		}
 		return strings.Join(parts, ", ")
 	}
+	baselines := fmt.Sprintf("%.3f with zero MLPs, %.3f with mean MLPs", e.CEZero, e.CEMean)
+	if e.CENeurons != nil {
+		baselines += fmt.Sprintf(", %.3f with as many neurons as features", *e.CENeurons)
+	}
 	return viz.Table(title, []string{"measure", "value", "by layer or baseline"}, [][]string{
 		{"normalised error (NMSE)", fmt.Sprintf("%.4f", e.NMSE), per(e.NMSELayer, "%.4f")},
 		{"active features per token and layer (L0)", fmt.Sprintf("%.2f", e.L0), per(e.L0Layer, "%.2f")},
 		{"features that never fired", fmt.Sprintf("%.1f %%", 100*e.Dead), per(e.DeadLayer, "%.3f")},
 		{"cross-entropy, nats per token", fmt.Sprintf("%.4f", e.CE), "the model itself"},
-		{"… of the full replacement model", fmt.Sprintf("%.4f", e.CEReplaced), fmt.Sprintf("%.3f with zero MLPs, %.3f with mean MLPs", e.CEZero, e.CEMean)},
+		{"… of the full replacement model", fmt.Sprintf("%.4f", e.CEReplaced), baselines},
 		{"KL from the model, nats per token", fmt.Sprintf("%.4f", e.KL), ""},
 		{"same likeliest token", fmt.Sprintf("%.1f %%", 100*e.Top1), fmt.Sprintf("%d tokens", e.Tokens)},
+		{"logits: mean cosine, each centred", fmt.Sprintf("%.4f", e.Cosine), fmt.Sprintf("squared error %.4g", e.MSE)},
 	})
 }
 
