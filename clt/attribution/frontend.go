@@ -2,6 +2,7 @@ package attribution
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -43,6 +44,7 @@ type (
 		Prompt        string          `json:"prompt"`
 		NodeThreshold *float64        `json:"node_threshold,omitempty"`
 		SchemaVersion int             `json:"schema_version"`
+		Layers        int             `json:"n_layers,omitempty"` // attribute has it
 		Info          *jsonInfo       `json:"info,omitempty"`
 		Generation    *jsonGeneration `json:"generation_settings,omitempty"`
 		Pruning       *jsonPruning    `json:"pruning_settings,omitempty"`
@@ -76,12 +78,12 @@ type (
 		Settings Settings `json:"settings"`
 	}
 	jsonQuery struct {
-		Pinned     []string `json:"pinnedIds"`
-		Supernodes [][]any  `json:"supernodes"`
-		LinkType   string   `json:"linkType"`
-		Clicked    string   `json:"clickedId"`
-		Positions  string   `json:"sg_pos"`
-		Clerps     string   `json:"clerps,omitempty"`
+		Pinned     looseNames `json:"pinnedIds"`
+		Supernodes looseRows  `json:"supernodes"`
+		LinkType   string     `json:"linkType"`
+		Clicked    string     `json:"clickedId"`
+		Positions  string     `json:"sg_pos"`
+		Clerps     looseText  `json:"clerps,omitempty"`
 	}
 	jsonNode struct {
 		ID            string          `json:"node_id"`
@@ -129,6 +131,9 @@ func (n *number) UnmarshalJSON(text []byte) error {
 	}
 	v, err := strconv.ParseFloat(string(text), 64)
 	n.v, n.double = v, true
+	if errors.Is(err, strconv.ErrRange) { // infinite: the check of the graph names its node
+		return nil
+	}
 	return err
 }
 
@@ -148,6 +153,9 @@ var typeOf = map[Kind]string{Feature: typeFeature, Error: typeError, Token: type
 var kindOf = map[string]Kind{typeFeature: Feature, typeError: Error, typeToken: Token,
 	typePosition: Position, typeBias: Bias, typeLogit: Logit,
 	"lorsa": Feature, "lorsa error": Error} // Llamascopium's attention features
+
+// maxCantor is the sum from which two numbers have no pair in 64 bits.
+const maxCantor = 1 << 31
 
 // cantor pairs two numbers into one: the schema's feature number.
 func cantor(x, y int) int64 {

@@ -3,7 +3,6 @@ package attribution
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,14 +16,25 @@ import (
 // resolve links. Where circuit-tracer gave an error node the name of a feature,
 // the link's target and the order of links tell them apart; if they do not, and
 // if a link's end is unknown or a node is there twice, the error names both.
-func ReadJSON(r io.Reader) (*Graph, View, error) {
-	d := json.NewDecoder(r)
-	var in jsonGraph
-	if err := d.Decode(&in); err != nil {
-		return nil, View{}, fmt.Errorf("attribution: read graph: %w; is this a graph in the public JSON schema?", err)
+//
+// Weights are taken as they stand: EleutherAI's attribute writes those of edges from
+// features without the feature's activation, and no activation either.
+func ReadJSON(r io.Reader) (*Graph, View, error) { return readJSONWithin(r, MaxBytes) }
+
+func readJSONWithin(r io.Reader, budget int64) (*Graph, View, error) {
+	data, err := io.ReadAll(io.LimitReader(r, budget+1))
+	if err != nil {
+		return nil, View{}, fmt.Errorf("attribution: read graph: %w", err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, View{}, fmt.Errorf("attribution: read graph: something follows the graph")
+	if int64(len(data)) > budget {
+		return nil, View{}, fmt.Errorf("attribution: read graph: the text is longer than the budget of %s; prune the graph first, or have it as safetensors", mib(budget))
+	}
+	var in jsonGraph
+	if err := json.Unmarshal(data, &in); err != nil {
+		if strings.Contains(err.Error(), "after top-level value") {
+			return nil, View{}, fmt.Errorf("attribution: read graph: something follows the graph")
+		}
+		return nil, View{}, fmt.Errorf("attribution: read graph: %w", syntaxError(data, err))
 	}
 	if in.Nodes == nil || in.Links == nil {
 		return nil, View{}, fmt.Errorf("attribution: read graph: no nodes or no links; is this a graph in the public JSON schema?")
@@ -66,6 +76,7 @@ func (g *Graph) fromJSON(in *jsonGraph) (map[string][]int, error) {
 		}
 		nodes[i], order[i] = n, i
 	}
+	lastLayer(nodes, in.Metadata.Layers)
 	slices.SortStableFunc(order, func(a, b int) int { return compareNodes(&nodes[a], &nodes[b]) })
 	place := make([]int, len(nodes))
 	g.Nodes = make([]Node, len(nodes))
@@ -75,7 +86,7 @@ func (g *Graph) fromJSON(in *jsonGraph) (map[string][]int, error) {
 			return nil, fmt.Errorf("attribution: nodes %q and %q are both %v", in.Nodes[order[to-1]].ID, in.Nodes[from].ID, g.Nodes[to].ID)
 		}
 	}
-	g.fillFromNodes()
+	g.fillFromNodes(in.Metadata.Ours == nil && namesTokens(in.Nodes))
 	names := map[string][]int{}
 	for i := range in.Nodes {
 		names[in.Nodes[i].ID] = append(names[in.Nodes[i].ID], place[i])
@@ -94,8 +105,9 @@ func compareNodes(a, b *Node) int {
 	return compareIDs(a.ID, b.ID)
 }
 
-// fillFromNodes derives what files of other programs do not say.
-func (g *Graph) fillFromNodes() {
+// fillFromNodes derives what files of other programs do not say; token ids only where
+// the nodes have them.
+func (g *Graph) fillFromNodes(tokens bool) {
 	if g.Settings.Layers == 0 {
 		for i := range g.Nodes {
 			switch n := &g.Nodes[i]; n.Kind {
@@ -106,7 +118,7 @@ func (g *Graph) fillFromNodes() {
 			}
 		}
 	}
-	if len(g.IDs) == 0 && len(g.Tokens) > 0 && g.Count(Token) == len(g.Tokens) {
+	if tokens && len(g.IDs) == 0 && len(g.Tokens) > 0 && g.Count(Token) == len(g.Tokens) {
 		for i := range g.Nodes {
 			if g.Nodes[i].Kind == Token {
 				g.IDs = append(g.IDs, int32(g.Nodes[i].Index))
@@ -143,7 +155,7 @@ func readNode(in *jsonNode, schema int) (Node, error) {
 	if in.Preactivation != nil {
 		n.Preactivation = in.Preactivation.v
 	}
-	layer, err := readLayer(in.Layer)
+	layer, err := readLayer(in.Layer, kind)
 	if err != nil {
 		return Node{}, err
 	}
@@ -161,18 +173,28 @@ func readNode(in *jsonNode, schema int) (Node, error) {
 	case Token:
 		n.Index, _ = middle(in.ID, "E", in.Pos)
 	case Logit:
-		n.Layer, n.Index, n.Label = max(layer-1, 0), int(feature), logitLabel(in.Clerp)
+		if in.Feature == nil {
+			rank, ok := nameNumbers(in.ID, "output", 2)
+			if !ok {
+				return Node{}, fmt.Errorf("a logit needs its token as feature, it has none")
+			}
+			feature = int64(rank)
+		}
+		n.Layer, n.Index, n.Label = max(layer-1, min(layer, 0)), int(feature), logitLabel(in.Clerp)
 	case Bias:
 		n.Layer = layer
 	}
 	return n, nil
 }
 
-// readLayer accepts "3", 3 and "E" (0).
-func readLayer(raw json.RawMessage) (int, error) {
+// readLayer accepts "3", 3, "E" (0) and, for a logit, "-1".
+func readLayer(raw json.RawMessage, kind Kind) (int, error) {
 	text := strings.Trim(string(raw), `"`)
-	if text == "E" {
+	switch {
+	case text == "E":
 		return 0, nil
+	case text == "-1" && kind == Logit:
+		return -1, nil
 	}
 	layer, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || layer < 0 {
@@ -188,7 +210,7 @@ func middle(name, layer string, pos int) (int, bool) {
 		return 0, false
 	}
 	rest, ok = strings.CutSuffix(rest, "_"+strconv.Itoa(pos))
-	n, err := strconv.ParseInt(rest, 10, 32)
+	n, err := strconv.ParseInt(rest, 10, 64)
 	return int(n), ok && err == nil && n >= 0
 }
 
@@ -196,6 +218,9 @@ func middle(name, layer string, pos int) (int, bool) {
 // number (schema 1), else the number itself.
 func featureIndex(in *jsonNode, layer int, feature int64, schema int) int {
 	if index, ok := middle(in.ID, strconv.Itoa(layer), in.Pos); ok {
+		return index
+	}
+	if index, ok := nameNumbers(in.ID, "intermediate", 3); ok {
 		return index
 	}
 	if feature >= 0 && feature < 1<<52 && schema >= 1 {

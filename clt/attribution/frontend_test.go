@@ -271,13 +271,14 @@ func TestReadJSONOthers(t *testing.T) {
 		"twice":       {file(`{"source":"1_5_1","target":"4_6_1","weight":1},{"source":"1_5_1","target":"4_6_1","weight":2}`, clash[2:]...), "there twice"},
 		"circle": {file(`{"source":"1_5_1","target":"1_6_1","weight":1},{"source":"1_6_1","target":"1_5_1","weight":1}`,
 			clash[2], node("1_6_1", typeFeature, "1", "33", "1")), "circle"},
-		"type":   {file("", node("a", "gizmo", "1", "1", "1")), `feature_type "gizmo" is unknown`},
-		"layer":  {file("", node("a", typeFeature, `"x"`, "1", "1")), `layer "x"`},
-		"empty":  {"{}", "no nodes or no links"},
-		"array":  {"[]", "public JSON schema"},
-		"cut":    {string(minimal[:200]), "unexpected EOF"},
-		"double": {string(minimal) + "{}", "something follows"},
-		"huge":   {file(`{"source":"1_5_1","target":"4_6_1","weight":1e300}`, clash[2:]...), "finite"},
+		"type":     {file("", node("a", "gizmo", "1", "1", "1")), `feature_type "gizmo" is unknown`},
+		"layer":    {file("", node("a", typeFeature, `"x"`, "1", "1")), `layer "x"`},
+		"empty":    {"{}", "no nodes or no links"},
+		"array":    {"[]", "public JSON schema"},
+		"cut":      {string(minimal[:200]), "unexpected end of JSON input"},
+		"double":   {string(minimal) + "{}", "something follows"},
+		"infinite": {file(`{"source":"1_5_1","target":"4_6_1","weight":-1e999}`, clash[2:]...), "weight of l6@1 from f1/5@1 is -Inf"},
+		"huge":     {file(`{"source":"1_5_1","target":"4_6_1","weight":1e300}`, clash[2:]...), "finite"},
 	} {
 		if _, _, err := ReadJSON(strings.NewReader(c.text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, wants %q", name, err, c.want)
@@ -320,6 +321,10 @@ func FuzzReadJSON(f *testing.F) {
 	f.Add(writeJSON(f, graphB(), View{Compat: true}))
 	f.Add(writeJSON(f, random(1, 1, 2, 1, 1, 1), View{}))
 	f.Add([]byte(`{"metadata":{},"qParams":{},"nodes":[],"links":[]}`))
+	f.Add([]byte(ofAttribute))
+	f.Add([]byte(ofSite))
+	f.Add([]byte(ofLorsa))
+	f.Add([]byte(ofFirstFrontend))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ValidateJSON(text)
 		g, v, err := ReadJSON(bytes.NewReader(text))
@@ -333,6 +338,10 @@ func FuzzReadJSON(f *testing.F) {
 		}
 		if second := writeJSON(t, again, v2); !bytes.Equal(first, second) {
 			t.Fatalf("not a fixed point:\n%s\n%s", first, second)
+		}
+		g.Score()
+		if _, err := g.Prune(DefaultPruneConfig()); err != nil {
+			t.Fatalf("a graph that was read cannot be pruned: %v", err)
 		}
 	})
 }

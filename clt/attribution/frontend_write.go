@@ -123,7 +123,9 @@ func (g *Graph) jsonNode(i int, top bool, cumulative float64, compat bool) jsonN
 	case Token, Position:
 		feature, layer = int64(n.Pos), "E"
 	case Bias:
-		layer = "E"
+		if n.Layer == 0 { // one for the whole model
+			layer = "E"
+		}
 	case Logit:
 		feature, layer = int64(n.Index), strconv.Itoa(n.Layer+1)
 		out.Influence, out.IsTarget, out.Clerp = nil, top, logitClerp(n)
@@ -132,8 +134,11 @@ func (g *Graph) jsonNode(i int, top bool, cumulative float64, compat bool) jsonN
 		preactivation := g.number(n.Preactivation)
 		out.Preactivation = &preactivation
 	}
-	number := json.Number(strconv.FormatInt(feature, 10))
-	out.Feature, out.Layer = &number, json.RawMessage(strconv.Quote(layer))
+	out.Layer = json.RawMessage(strconv.Quote(layer))
+	if n.Kind != Feature || n.Layer+n.Index < maxCantor { // else the name alone tells
+		number := json.Number(strconv.FormatInt(feature, 10))
+		out.Feature = &number
+	}
 	return out
 }
 
@@ -143,9 +148,13 @@ func logitClerp(n *Node) string {
 	return fmt.Sprintf("Output \"%s\" (p=%.3f)", n.Label, n.Prob)
 }
 
-// logitLabel inverts logitClerp; other texts are labels as they are.
+// logitLabel inverts logitClerp, and what attribute writes; other texts are labels as
+// they are.
 func logitLabel(clerp string) string {
 	rest, ok := strings.CutPrefix(clerp, "Output \"")
+	if !ok {
+		rest, ok = strings.CutPrefix(clerp, "output: \"")
+	}
 	if at := strings.LastIndex(rest, "\" (p="); ok && at >= 0 {
 		return rest[:at]
 	}
