@@ -3,16 +3,22 @@ package attribution
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // CheckRows proves the graph: it adds up each target's row, bias included, and
 // compares with the target's value (pre-activation; for logits the logit minus
 // the mean logit). It returns the largest |sum - value| / max(1, |value|) and
-// the node where that is. Without a bias node, or with edges dropped and not
-// folded, there is nothing to prove: -1, -1.
+// the node where that is. Without a bias node, without values (other programs write
+// biases too, but not what rows add up to), or with edges dropped and not folded, there
+// is nothing to prove: -1, -1.
 func (g *Graph) CheckRows() (maxError float64, worst int) {
 	dropped := g.Settings.NodeCut > 0 || g.Settings.EdgeCut > 0
 	if g.Count(Bias) == 0 || dropped && !g.Settings.Folded {
+		return -1, -1
+	}
+	valued := func(n Node) bool { return n.Kind.IsTarget() && n.Preactivation != 0 }
+	if !slices.ContainsFunc(g.Nodes, valued) {
 		return -1, -1
 	}
 	worst = -1

@@ -136,6 +136,10 @@ func TestReadOtherDetails(t *testing.T) {
 	if n := g.Nodes[g.Find(f)]; n.Label != "says hi" || n.Activation != 3 || !slices.Equal(g.IDs, []int32{7}) || g.Settings.NodeCut != .7 || g.Settings.EdgeCut != .9 {
 		t.Errorf("site: feature %+v, ids %v, cuts %g and %g", n, g.IDs, g.Settings.NodeCut, g.Settings.EdgeCut)
 	}
+	biased, _ := readText(t, ofLorsa)
+	if e, worst := biased.CheckRows(); e != -1 || worst != -1 {
+		t.Errorf("rows of a graph without values miss them by %g", e)
+	}
 	lists := strings.NewReplacer(`"1_5_0,gone,E_7_0"`, `["1_5_0","gone","E_7_0"]`, `"[[\"greeting\",\"1_5_0\",\"gone\"]]"`, `[["greeting","1_5_0","gone"]]`,
 		`[["1_5_0","says hi"]]`, `"[[\"1_5_0\",\"says hi\"]]"`).Replace(ofSite)
 	h, w := readText(t, lists)

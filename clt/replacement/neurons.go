@@ -49,7 +49,12 @@ func (m *Model) NeuronThresholds(ctx context.Context, windows gpt2.TokenSource, 
 			post := hooks[gpt2.MLPPost.At(l)]
 			for i := range n {
 				for j := (i*pos + 1) * cfg.DMLP; j < (i+1)*pos*cfg.DMLP; j++ {
-					tops[l].add(post.At(j))
+					v := post.At(j)
+					if math.IsNaN(v) || math.IsInf(v, 0) {
+						return nil, fmt.Errorf("replacement: neurons: %s is %g at position %d; run the model in float64, or check its weights",
+							gpt2.MLPPost.At(l), v, j/cfg.DMLP%pos)
+					}
+					tops[l].add(v)
 				}
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
@@ -108,6 +109,22 @@ func TestThresholdsAtTheEnds(t *testing.T) {
 			if _, err := c.NeuronThresholds(t.Context(), windows, 0, 1, l0, nil); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v: %v", l0, err)
 			}
+		}
+	})
+}
+
+// TestThresholdsOfOverflow: what is not finite is named.
+func TestThresholdsOfOverflow(t *testing.T) {
+	onRandom(t, func(p gpt2.Params, _ *clt.Transcoder) {
+		for _, name := range []string{"h.1.mlp.c_fc.weight", "h.1.mlp.c_fc.bias"} {
+			for i := range p[name].F64 {
+				p[name].F64[i] = 1.7e308
+			}
+		}
+	}, func(t *testing.T, c randomCase) {
+		_, err := c.NeuronThresholds(t.Context(), windowsOf([][]int32{{12, 1, 2, 3, 4}}), 0, 1, []float64{1, 1, 1}, nil)
+		if err == nil || !strings.Contains(err.Error(), "blocks.1.mlp.hook_post is") {
+			t.Errorf("error %v", err)
 		}
 	})
 }

@@ -30,10 +30,10 @@ func TestShippedTranscoders(t *testing.T) {
 			t.Fatal(err)
 		}
 		got[name] = e
-		t.Logf("%-18s NMSE %.4f, L0 %.2f, dead %.3f, CE %.4f -> %.4f (zero %.2f, mean %.2f), KL %.4f, top-1 %.4f",
-			name, e.NMSE, e.L0, e.Dead, e.CE, e.CEReplaced, e.CEZero, e.CEMean, e.KL, e.Top1)
-		if e.CEReplaced >= e.CEMean || e.CEReplaced >= e.CEZero || e.KL <= 0 {
-			t.Errorf("%s: the replacement is no better than constants: %+v", name, e)
+		t.Logf("%-18s NMSE %.4f, L0 %.2f, dead %.3f, CE %.4f -> %.4f (zero %.2f, mean %.2f, neurons %.2f), KL %.4f, top-1 %.4f",
+			name, e.NMSE, e.L0, e.Dead, e.CE, e.CEReplaced, e.CEZero, e.CEMean, *e.CENeurons, e.KL, e.Top1)
+		if e.CEReplaced >= *e.CENeurons || e.CEReplaced >= e.CEMean || e.CEReplaced >= e.CEZero || e.KL <= 0 {
+			t.Errorf("%s: the replacement is no better than constants or neurons: %+v", name, e)
 		}
 	}
 	if e := got["pocket"]; e.NMSE > 0.010 || e.L0 > 5 || e.Top1 < 0.955 {

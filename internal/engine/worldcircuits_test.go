@@ -101,11 +101,12 @@ func lettered(w *world.World) (words []string) {
 
 // TestCircuitsOfTheWorld: for each circuit the group is in the pruned graph, turning it
 // round (× -1, in the model itself, nothing frozen) moves the right answer down, and
-// equal random controls do not. The table is for reading: go test -v.
+// equal random controls do not. The table is for reading: go test -v; tutorials/circuits.md
+// holds it, and must say the same of each circuit.
 func TestCircuitsOfTheWorld(t *testing.T) {
 	testenv.Slow(t)
 	s := testService(t)
-	table := []string{fmt.Sprintf("%-10s %-20s %-16s %8s %9s %8s %10s %10s  %s", "circuit", "group", "transcoder", "features", "influence", "logit", "random", "largest", "")}
+	var rows [][]string
 	for _, c := range knownCircuits() {
 		r, err := measureCircuit(t, s, c)
 		if err != nil {
@@ -114,16 +115,23 @@ func TestCircuitsOfTheWorld(t *testing.T) {
 		verdict := "found"
 		switch {
 		case r.fault != "" && c.fails != "":
-			verdict = "FAILS as known: " + r.fault + "; " + c.fails
+			verdict = "FAILS, as known: " + r.fault + "; " + c.fails
 		case r.fault != "":
 			verdict = "FAILS: " + r.fault
 			t.Errorf("%s, %s, %s: %s", c.name, c.group, c.clt, r.fault)
 		case c.fails != "":
 			t.Errorf("%s, %s, %s: passes; take it off the list of known failures (%s)", c.name, c.group, c.clt, c.fails)
 		}
-		table = append(table, fmt.Sprintf("%-10s %-20s %-16s %8d %8.1f%% %+8.3f %+10.3f %10.3f  %s", c.name, c.group, c.clt, r.features, 100*r.influence, r.logit, r.random, r.largest, verdict))
+		row := []string{c.name, c.group, c.clt, strings.TrimSpace(c.prompt), strings.TrimSpace(c.answer), fmt.Sprint(r.features)}
+		if r.features > 0 {
+			row = append(row, fmt.Sprintf("%.1f %%", 100*r.influence), fmt.Sprintf("%+.3f", r.logit), fmt.Sprintf("%+.3f", r.random), fmt.Sprintf("%+.3f", r.largest))
+		} else {
+			row = append(row, "–", "–", "–", "–")
+		}
+		rows = append(rows, append(row, verdict))
 	}
-	t.Log("\n" + strings.Join(table, "\n"))
+	t.Log("\n" + markdown(circuitColumns, rows))
+	checkCircuitsPage(t, s, rows)
 }
 
 type circuitResult struct {
