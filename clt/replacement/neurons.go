@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
@@ -120,7 +121,7 @@ func (t *largest) at(n, all int) float64 {
 // neuronHook sets the neurons whose activation is below the threshold of their
 // layer [layers] to zero, position 0 left alone.
 func neuronHook(positions *Node, dtype dtypes.DType, thresholds *Node) gpt2.Hook {
-	replaced := notFirst(positions, dtype)
+	replaced := clt.NotFirst(positions, dtype)
 	return func(name gpt2.HookName, x *Node) *Node {
 		l, site, ok := name.Split()
 		if !ok || site != gpt2.MLPPost {

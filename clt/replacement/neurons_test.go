@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/toy"
 )
 
 // slack is for the neuron that is the threshold: the loops round otherwise.
@@ -115,16 +115,16 @@ func TestThresholdsAtTheEnds(t *testing.T) {
 
 // TestThresholdsOfOverflow: what is not finite is named.
 func TestThresholdsOfOverflow(t *testing.T) {
-	onRandom(t, func(p gpt2.Params, _ *clt.Transcoder) {
-		for _, name := range []string{"h.1.mlp.c_fc.weight", "h.1.mlp.c_fc.bias"} {
-			for i := range p[name].F64 {
-				p[name].F64[i] = 1.7e308
-			}
+	cfg := toy.RandomConfig()
+	params := toy.RandomModel(cfg, 3)
+	for _, name := range []string{"h.1.mlp.c_fc.weight", "h.1.mlp.c_fc.bias"} {
+		for i := range params[name].F64 {
+			params[name].F64[i] = 1.7e308
 		}
-	}, func(t *testing.T, c randomCase) {
-		_, err := c.NeuronThresholds(t.Context(), windowsOf([][]int32{{12, 1, 2, 3, 4}}), 0, 1, []float64{1, 1, 1}, nil)
-		if err == nil || !strings.Contains(err.Error(), "blocks.1.mlp.hook_post is") {
-			t.Errorf("error %v", err)
-		}
-	})
+	}
+	m := joined(t, cfg, params, toy.RandomCLT(toy.RandomKinds(cfg)["relu hook_resid_mid"], 4))
+	_, err := m.NeuronThresholds(t.Context(), windowsOf([][]int32{{12, 1, 2, 3, 4}}), 0, 1, []float64{1, 1, 1}, nil)
+	if err == nil || !strings.Contains(err.Error(), "blocks.1.mlp.hook_post is") {
+		t.Errorf("error %v", err)
+	}
 }
