@@ -36,6 +36,16 @@ func (b Batch) check(c Config) error {
 	return nil
 }
 
+// otherTargets gives each token the outputs of the token after it, the last those of
+// the first. In a shuffled batch that is a token drawn at random, and never itself.
+func (b Batch) otherTargets(dModel int) Batch {
+	out := make([][]float32, len(b.Out))
+	for l, y := range b.Out {
+		out[l] = append(append(make([]float32, 0, len(y)), y[dModel:]...), y[:dModel]...)
+	}
+	return Batch{In: b.In, Out: out}
+}
+
 // slice returns the tokens from begin to end; it shares memory.
 func (b Batch) slice(dModel, begin, end int) Batch {
 	var s Batch

@@ -81,3 +81,50 @@ func TestBatches(t *testing.T) {
 		t.Errorf("append and split: %d, %d, %d", c.Len(), first.Len(), rest.Len())
 	}
 }
+
+// The control has nothing to learn: each token gets the targets of another one, each
+// target is used once, and the error, which falls without it, stays where predicting
+// the mean has it.
+func TestShuffledTargets(t *testing.T) {
+	const d = 12
+	data := synthetic(2, d, 30, 3, 60000, 5)
+	cfg, tc := smallRun(ActBatchTopK)
+	for b, err := range data.Batches(tc.Batch, 1, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, seen := b.otherTargets(d), map[int]bool{}
+		for i := range tc.Batch {
+			for j := range tc.Batch {
+				if slices.Equal(s.Out[1][i*d:i*d+d], b.Out[1][j*d:j*d+d]) && slices.Equal(s.Out[0][i*d:i*d+d], b.Out[0][j*d:j*d+d]) {
+					seen[j] = true
+					if i == j {
+						t.Errorf("token %d keeps its targets", i)
+					}
+				}
+			}
+		}
+		if len(seen) != tc.Batch || !slices.Equal(s.In[0], b.In[0]) {
+			t.Errorf("%d of %d targets are used, inputs equal %v", len(seen), tc.Batch, slices.Equal(s.In[0], b.In[0]))
+		}
+		break
+	}
+	tc.Steps, tc.ReportEvery = 300, 300
+	nmse := map[bool]float64{}
+	for _, tc.ShuffledTargets = range []bool{false, true} {
+		r, p, err := trainSmall(t, context.Background(), cfg, tc, data.Batches(tc.Batch, 1, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		nmse[tc.ShuffledTargets] = p[0].NMSE
+		if r.Transcoder.Info.Train.ShuffledTargets != tc.ShuffledTargets {
+			t.Error("the transcoder does not say what it was trained on")
+		}
+	}
+	if nmse[false] > 0.5 || nmse[true] < 0.95 || nmse[true] > 1.3 {
+		t.Errorf("error %.3f, with shuffled targets %.3f", nmse[false], nmse[true])
+	}
+	if tc.Batch = 1; tc.Validate() == nil {
+		t.Error("a batch of one token has no other")
+	}
+}

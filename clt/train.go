@@ -193,6 +193,9 @@ func (t *trainer) next(src *source) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
+	if t.tc.ShuffledTargets {
+		b = b.otherTargets(t.cfg.DModel)
+	}
 	return t.train(b)
 }
 

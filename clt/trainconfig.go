@@ -73,6 +73,8 @@ type TrainConfig struct {
 
 	ReportEvery int `json:"report_every"` // steps between reports
 
+	ShuffledTargets bool `json:"shuffled_targets,omitempty"` // negative control: each token is given what the MLPs wrote for another token of its batch
+
 	CheckpointDir   string      `json:"-"` // "" for none
 	CheckpointEvery int         `json:"-"` // steps
 	KeepCheckpoints int         `json:"-"` // newest ones kept
@@ -136,6 +138,12 @@ func (c TrainConfig) Validate() error {
 	}
 	if c.Batch%c.Accumulate != 0 {
 		return fmt.Errorf("clt: train config: accumulate is %d, must divide batch (%d)", c.Accumulate, c.Batch)
+	}
+	if c.ShuffledTargets && c.Batch < 2 {
+		return fmt.Errorf("clt: train config: shuffled_targets takes targets of other tokens of the batch, but batch is %d; give at least 2", c.Batch)
+	}
+	if c.ShuffledTargets && c.KLSteps > 0 {
+		return fmt.Errorf("clt: train config: shuffled_targets is a control, but kl_steps is %d and KL steps know the right targets; set one of the two", c.KLSteps)
 	}
 	if c.Path != PathAuto && c.Path != PathDense && c.Path != PathSparse {
 		return fmt.Errorf("clt: train config: path is %q, must be auto, dense or sparse", c.Path)

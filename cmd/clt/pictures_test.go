@@ -150,7 +150,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	for _, want := range []string{"go,", "c compiler", "cores", "memory", "temporary files", "backend", "simd", "xla cpu plugin", "cuda", "pocket model", "jupyterlab", "gonb", "goimports", "kernel spec", "chromium"} {
+	for _, want := range []string{"go,", "c compiler", "cores", "memory", "temporary files", "backend", "simd", "matrix product", "xla cpu plugin", "cuda", "pocket model", "jupyterlab", "gonb", "goimports", "kernel spec", "chromium"} {
 		if !strings.Contains(names, want) {
 			t.Errorf("no check of %s in %s", want, names)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/internal/backend"
+	"github.com/etredal/cross-layer-transcoder/internal/bench"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
@@ -39,7 +40,7 @@ func (s *Service) Doctor(ctx context.Context, _ wire.Empty, report func(wire.Pro
 		checks func() []wire.Check
 	}{
 		{"machine", func() []wire.Check { return machineChecks(ctx) }},
-		{"backends", s.backendChecks},
+		{"backends", func() []wire.Check { return s.backendChecks(ctx) }},
 		{"models", s.modelChecks},
 		{"notebooks", func() []wire.Check { return notebookChecks(ctx) }},
 	}
@@ -151,7 +152,7 @@ func diskCheck() wire.Check {
 }
 
 // backendChecks opens what work would run on and says why others would not be.
-func (s *Service) backendChecks() []wire.Check {
+func (s *Service) backendChecks(ctx context.Context) []wire.Check {
 	var list []wire.Check
 	o, err := s.lockedBackend("")
 	if err != nil {
@@ -169,11 +170,28 @@ func (s *Service) backendChecks() []wire.Check {
 		}
 	}
 	if err == nil {
-		list = append(list, check("simd", okOr(o.info.SIMD, checkWarn), simdText(o.info.SIMD), "build with make build, which sets GOEXPERIMENT=simd"))
+		list = append(list, check("simd", okOr(o.info.SIMD, checkWarn), simdText(o.info.SIMD), "build with make build, which sets GOEXPERIMENT=simd"), speedCheck(ctx, o))
 	}
 	plugin := backend.FindPlugin("cpu")
 	list = append(list, check("xla cpu plugin", okOr(plugin != "", checkWarn), orNone(plugin), "run make setup, or set "+backend.PluginEnv+" to the path of one"))
 	return append(list, cudaChecks()...)
+}
+
+// Width of the matrices that Doctor multiplies, and the speed below which even the
+// pocket model is slow.
+const (
+	productWidth = 512
+	wantFLOPS    = 2e9
+)
+
+// speedCheck multiplies two matrices, which is what nearly all the work consists of.
+func speedCheck(ctx context.Context, o opened) wire.Check {
+	flops, err := bench.ProductSpeed(ctx, o.b, productWidth)
+	if err != nil {
+		return check("matrix product", checkFail, oneLine(err), "try another backend with -backend or GOMLX_BACKEND")
+	}
+	return check("matrix product", okOr(flops >= wantFLOPS, checkWarn), fmt.Sprintf("%.3g GFLOP/s, float32, %d×%d", flops/1e9, productWidth, productWidth),
+		"close other programs, or build with make build")
 }
 
 func simdText(on bool) string {

@@ -174,6 +174,9 @@ func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt
 		return out, err
 	}
 	t.Info.Note = "trained on " + windows.name
+	if tc := t.Info.Train; tc != nil && tc.ShuffledTargets {
+		t.Info.Note += " with the targets of other tokens, as a control"
+	}
 	if m.Tokenizer != nil {
 		t.Info.TokenizerSHA256 = m.Tokenizer.SHA256()
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
@@ -64,6 +65,8 @@ type TrainOptions struct {
 	DataTokens int      // go round the first so many tokens
 	Fresh      bool     // start again instead of going on from a checkpoint
 	StopAfter  int      // press the stop button by itself at this step; 0 never
+
+	ShuffledTargets bool // negative control: each token is given the targets of another one
 }
 
 // Train trains a transcoder on the model's own activations and draws its curve
@@ -76,6 +79,9 @@ func (s *Session) Train(o TrainOptions) *Training {
 	req := wire.TrainRequest{Setup: s.setup, World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
 		K: o.K, Steps: o.Steps, Lambda: o.Lambda, Seed: o.Seed, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh}
 	req.TrainData = wire.TrainData{CacheDType: o.CacheDType, CacheTokens: o.DataTokens}
+	if o.ShuffledTargets {
+		req.Config = json.RawMessage(`{"shuffled_targets": true}`)
+	}
 	if o.Cache != "" {
 		req.Cache = s.path(o.Cache)
 	}
