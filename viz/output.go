@@ -16,6 +16,10 @@ type Output struct {
 	Kind                  string
 }
 
+// OutputVersion is the form of outputs, in the metadata of those that notebooks save. It
+// rises when older ones no longer look or mean as those of now.
+const OutputVersion = 1
+
 // Join puts several outputs into one, in order.
 func Join(kind string, outs ...Output) Output {
 	j := Output{Kind: kind}

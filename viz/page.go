@@ -90,6 +90,9 @@ func GraphPage(g *attribution.Graph, o PageOptions) ([]byte, error) {
 	return Page([]Section{{Output: out}}, o)
 }
 
+// notFigures are kinds of outputs that have no number and no caption.
+var notFigures = map[string]bool{"check": true, "text": true, "code": true}
+
 // Page puts sections on one HTML page with a provenance table. It fails if the
 // page would be larger than 5 MiB or name an absolute path.
 func Page(sections []Section, o PageOptions) ([]byte, error) {
@@ -106,17 +109,18 @@ func Page(sections []Section, o PageOptions) ([]byte, error) {
 		Title, Text, ID string
 		HTML            template.HTML
 		Number          int
+		Bare            bool // no figure
 	}
 	var parts, toc []part
 	number, used := 0, map[string]int{}
 	for _, s := range sections {
 		p := part{Title: visible(s.Title), Text: visible(s.Text), HTML: template.HTML(s.Output.HTML)}
-		if s.Output.HTML != "" {
+		if p.Bare = notFigures[s.Output.Kind]; s.Output.HTML != "" && !p.Bare {
 			number++
 		}
 		p.Number, p.ID = number, slug(s.Title, s.Output.Kind, used)
 		parts = append(parts, p)
-		if p.Title != "" && p.HTML != "" {
+		if p.Title != "" {
 			toc = append(toc, p)
 		}
 	}

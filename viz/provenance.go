@@ -36,7 +36,8 @@ type Provenance struct {
 	// Attribution holds the settings of the graph, caps and thresholds included.
 	Attribution *attribution.Settings `json:"attribution,omitempty"`
 	GraphSHA256 string                `json:"graph_sha256,omitempty"`
-	Nodes       [2]int                `json:"nodes,omitzero"` // kept, total
+	Graphs      []GraphMade           `json:"graphs,omitempty"` // where there are several
+	Nodes       [2]int                `json:"nodes,omitzero"`   // kept, total
 	Edges       [2]int                `json:"edges,omitzero"`
 	Influence   float64               `json:"influence_kept,omitempty"` // 0-1
 	Seeds       map[string]uint64     `json:"seeds,omitempty"`          // by purpose
@@ -46,6 +47,21 @@ type Provenance struct {
 	Command     string                `json:"command,omitempty"` // one shell line, relative paths
 	Created     string                `json:"created,omitempty"` // RFC 3339
 	Extra       map[string]string     `json:"extra,omitempty"`
+}
+
+// GraphMade is one of the graphs in a page.
+type GraphMade struct {
+	Prompt  string `json:"prompt"`
+	SHA256  string `json:"sha256"`
+	Command string `json:"command,omitempty"` // as Provenance.Command
+}
+
+// ShellWord makes one word of it for a shell.
+func ShellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:=,+-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // CheckResult is one measured promise.
@@ -91,6 +107,10 @@ func (p Provenance) rows() [][]string {
 		add("attribution", settingsText(*p.Attribution))
 	}
 	add("graph sha256", p.GraphSHA256)
+	for _, g := range p.Graphs {
+		add("graph of "+quoted(g.Prompt), "sha256 "+g.SHA256)
+		add(commandOf, g.Command)
+	}
 	if p.Nodes[1] > 0 {
 		add("nodes", count(p.Nodes[0])+" of "+count(p.Nodes[1]))
 	}
@@ -120,6 +140,9 @@ func (p Provenance) rows() [][]string {
 	add("created", p.Created)
 	return out
 }
+
+// commandOf is the row after a graph of several.
+const commandOf = "… made again by"
 
 func artifact(a attribution.Artifact) string {
 	if a.SHA256 != "" {
@@ -161,11 +184,16 @@ var absolute = regexp.MustCompile(`(^|[\s"'=:,(])(/(home|root|tmp|Users|var|mnt|
 // check refuses what must not leave the machine.
 func (p Provenance) check() error {
 	for _, r := range p.rows() {
-		if r[0] == "prompt" {
+		if r[0] == "prompt" || r[0] == commandOf {
 			continue
 		}
 		if absolute.MatchString(r[1]) {
 			return fmt.Errorf("viz: page: provenance field %q holds an absolute path, %q; write it relative", r[0], r[1])
+		}
+	}
+	for _, g := range p.Graphs { // a prompt may hold anything, the rest of the line not
+		if absolute.MatchString(strings.ReplaceAll(g.Command, ShellWord(g.Prompt), "")) {
+			return fmt.Errorf("viz: page: the command of a graph holds an absolute path, %q; write it relative", g.Command)
 		}
 	}
 	return nil

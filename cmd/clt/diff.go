@@ -96,7 +96,7 @@ func comparePage(c *call, cut *cutFlags, before, after *attribution.Graph) ([]by
 		return nil, err
 	}
 	p := provenance()
-	p.Command = fmt.Sprintf("clt diff -html FILE %s %s", quoteShell(nameA), quoteShell(nameB))
+	p.Command = fmt.Sprintf("clt diff -html FILE %s %s", viz.ShellWord(nameA), viz.ShellWord(nameB))
 	return viz.Page([]viz.Section{{Output: both}}, viz.PageOptions{Title: nameA + " and " + nameB, Provenance: p})
 }
 

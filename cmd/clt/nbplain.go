@@ -90,7 +90,7 @@ func (c *call) runPlainOne(root, name string, inPlace, page bool) error {
 		return nil
 	}
 	p := provenance()
-	p.Command = "clt nb run -plain -report " + quoteShell(filepath.Base(name))
+	p.Command = "clt nb run -plain -report " + viz.ShellWord(filepath.Base(name))
 	html, err := n.Page(viz.PageOptions{Provenance: p})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
+	"github.com/etredal/cross-layer-transcoder/internal/notebook"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
@@ -37,6 +38,7 @@ func reportVerb(f *flag.FlagSet) func(c *call) error {
 			return err
 		}
 		if strings.EqualFold(filepath.Ext(path), ".ipynb") {
+			c.warnStale(path)
 			args := []string{"report", "-o", *out}
 			if *noInput {
 				args = append(args, "--no-input")
@@ -70,6 +72,17 @@ func reportVerb(f *flag.FlagSet) func(c *call) error {
 	}
 }
 
+// warnStale says in one line if the outputs of a notebook are not of one run.
+func (c *call) warnStale(path string) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return // who writes the report says so
+	}
+	if faults := notebook.Stale(filepath.Base(path), data); len(faults) > 0 {
+		c.remark("warning: the outputs are not of one run: %s", faults[0])
+	}
+}
+
 // graphPage is one graph as a page, with where it comes from.
 func graphPage(c *call, path string, g *attribution.Graph, opts viz.GraphOptions) ([]byte, error) {
 	p := provenance()
@@ -85,7 +98,7 @@ func graphPage(c *call, path string, g *attribution.Graph, opts viz.GraphOptions
 		limit := replacement.RowTolerance(whole.Settings.DType == "f64")
 		p.Checks = append(p.Checks, viz.CheckResult{Name: "row identity", Value: e, Limit: limit, Pass: e <= limit})
 	}
-	p.Command = fmt.Sprintf("clt %s %s", c.verb, quoteShell(filepath.Base(path)))
+	p.Command = fmt.Sprintf("clt %s %s", c.verb, viz.ShellWord(filepath.Base(path)))
 	return viz.GraphPage(g, viz.PageOptions{Title: opts.Title, Provenance: p, Graph: opts})
 }
 
@@ -106,12 +119,4 @@ func provenance() viz.Provenance {
 		}
 	}
 	return p
-}
-
-// quoteShell makes one word of it for a shell.
-func quoteShell(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/:=,+-") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

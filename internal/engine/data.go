@@ -75,7 +75,7 @@ type metricsLog struct{ f *os.File }
 // lines, and drops those that a killed run had written after its checkpoint.
 func openMetrics(dir string, done int) (*metricsLog, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("engine: train: %w", err)
+		return nil, fmt.Errorf("engine: train: %w; is the folder writable?", err)
 	}
 	path := filepath.Join(dir, "metrics.jsonl")
 	var kept []byte

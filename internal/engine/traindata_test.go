@@ -53,6 +53,19 @@ func sourceFiles(t *testing.T) map[string][]string {
 		"parquet": {filepath.Join(dir, "c.parquet") + "#story"}}
 }
 
+// A folder that cannot be written is said before the training, with what to do.
+func TestTrainCannotWrite(t *testing.T) {
+	req := dataRequest(t, nil)
+	if err := os.WriteFile(req.Out, nil, 0o644); err != nil { // a file where the folder should be
+		t.Fatal(err)
+	}
+	req.Out = filepath.Join(req.Out, "clt")
+	_, err := New().Train(context.Background(), req, nil)
+	if err == nil || !strings.HasSuffix(err.Error(), "; is the folder writable?") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func dataRequest(t *testing.T, sources []string) wire.TrainRequest {
 	return wire.TrainRequest{Setup: wire.Setup{Backend: "go"}, World: sources == nil, Texts: sources, Steps: 6, Features: 8, Batch: 48,
 		Config: json.RawMessage(`{"report_every":1,"stat_tokens":48}`), Out: filepath.Join(t.TempDir(), "clt")}

@@ -68,7 +68,7 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	tc.CheckpointDir = filepath.Join(req.Out, "checkpoints")
 	if !req.Resume {
 		if err := os.RemoveAll(tc.CheckpointDir); err != nil {
-			return out, fmt.Errorf("engine: train: %w", err)
+			return out, fmt.Errorf("engine: train: %w; is the folder writable?", err)
 		}
 	}
 	done, err := clt.CheckpointStep(tc.CheckpointDir)

@@ -34,14 +34,14 @@ var (
 )
 
 // Check lists what is wrong with a notebook that is to be committed: errors and
-// terminal colours in outputs, absolute paths, long prints, missing cell ids, a
-// file that is too large or not in normal form.
+// terminal colours in outputs, absolute paths, long prints, missing cell ids,
+// outputs that are not of one run, a file that is too large or not in normal form.
 func Check(name string, data []byte) []Fault {
 	n, err := Parse(name, data)
 	if err != nil {
 		return []Fault{{0, err.Error()}}
 	}
-	faults := n.check()
+	faults := append(n.check(), n.stale()...)
 	if len(data) > MaxBytes {
 		faults = append(faults, Fault{0, fmt.Sprintf("%d bytes, at most %d; prune pictures, or make them static", len(data), MaxBytes)})
 	}

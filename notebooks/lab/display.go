@@ -48,7 +48,7 @@ func Show(things ...any) {
 			o = viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"}
 		}
 		out.show("", alive(o))
-		remember(o)
+		remember(part{Output: o, Graphs: graphsIn(t)})
 	}
 	out.sync()
 }
@@ -89,7 +89,7 @@ func (notebook) show(id string, o viz.Output) {
 		}
 	}
 	gonbui.SendData(&protocol.DisplayData{Data: data, DisplayID: id,
-		Metadata: map[string]any{"clt": map[string]any{"v": 1, "kind": o.Kind}}})
+		Metadata: map[string]any{"clt": map[string]any{"v": viz.OutputVersion, "kind": o.Kind}}})
 }
 
 func (notebook) sync() { gonbui.Sync() }
@@ -126,7 +126,7 @@ func (f *files) show(id string, o viz.Output) {
 	}
 	path, err := writePage(name+".html", o)
 	if err != nil {
-		fmt.Fprintln(f.stderr, "lab:", err)
+		fmt.Fprintln(f.stderr, err)
 		return
 	}
 	if id == "" {
@@ -144,14 +144,14 @@ func writePage(name string, o viz.Output) (string, error) {
 	}
 	dir := filepath.Join(root, "out")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
+		return "", cannotWrite("out", err)
 	}
 	page := `<!doctype html><html lang="en"><meta charset="utf-8"><title>` + html.EscapeString(o.Kind) + `</title>` +
 		`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; ` +
 		`script-src 'unsafe-inline'; frame-src 'self' data:; base-uri 'none'; form-action 'none'"><body>` + o.HTML + "</body></html>\n"
 	path := filepath.Join(dir, name)
 	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
-		return "", err
+		return "", cannotWrite("out/"+name, err)
 	}
 	if wd, err := os.Getwd(); err == nil {
 		if rel, err := filepath.Rel(wd, path); err == nil {

@@ -37,6 +37,9 @@ func findPlace() (place, error) {
 	if err != nil {
 		return place{}, err
 	}
+	if !isClone(root) {
+		return place{}, fmt.Errorf("lab: CLT_ROOT is %q, but no clone of this repository is there; if it was moved, run make lab in its new place, otherwise set CLT_ROOT to it", root)
+	}
 	p := place{root: root}
 	dir, name := os.Getenv("GONB_TMP_DIR"), "engine"
 	if dir != "" {
@@ -63,13 +66,19 @@ func findRoot() (string, error) {
 		return "", fmt.Errorf("lab: working directory: %w", err)
 	}
 	for d := dir; ; d = filepath.Dir(d) {
-		if b, err := os.ReadFile(filepath.Join(d, "go.mod")); err == nil && strings.HasPrefix(string(b), "module "+modulePath+"\n") {
+		if isClone(d) {
 			return d, nil
 		}
 		if d == filepath.Dir(d) {
 			return "", fmt.Errorf("lab: %s is not inside a clone of this repository; set CLT_ROOT to the clone", dir)
 		}
 	}
+}
+
+// isClone says whether a folder is the root of a clone.
+func isClone(dir string) bool {
+	b, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	return err == nil && strings.HasPrefix(string(b), "module "+modulePath+"\n")
 }
 
 // program is the file that runs as engine.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -25,6 +26,9 @@ func fail(verb string, err error) {
 	case !strings.HasPrefix(line, "lab: ") && !strings.Contains(line, verb):
 		line = verb + ": " + line
 	}
+	if root, err := findRoot(); err == nil && isClone(root) {
+		line = inClone(line, root)
+	}
 	line = "✗ " + strings.TrimPrefix(line, "lab: ")
 	out.show("", viz.Output{
 		HTML:     `<div class="tex2jax_ignore mathjax_ignore" style="background:#FFFFFF;color:#B00020;font-weight:600;padding:2px 8px">` + html.EscapeString(line) + `</div>`,
@@ -35,6 +39,18 @@ func fail(verb string, err error) {
 	out.sync()
 	markFailure()
 	exit(code)
+}
+
+// cannotWrite is the error for a file, named as in the clone, that could not be
+// written: the system's reason without the path around it, which may be long and
+// private.
+func cannotWrite(name string, err error) error {
+	reason := err
+	for e := errors.Unwrap(reason); e != nil; e = errors.Unwrap(reason) {
+		reason = e
+	}
+	return &wire.Error{Message: fmt.Sprintf("lab: %s cannot be written: %v", filepath.ToSlash(name), reason),
+		Cure: "make the folder writable, or work in a copy of the clone that is"}
 }
 
 // remark shows one dim line that is no result.

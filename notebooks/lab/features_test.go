@@ -75,13 +75,8 @@ func TestFeatureVerbs(t *testing.T) {
 	}
 }
 
-// TestExplain: labels and cards come into the picture of a graph, each feature asked for
-// once.
-func TestExplain(t *testing.T) {
-	kernel(t)
-	_, status := screen(t)
-	s := Open()
-	t.Cleanup(s.Stop)
+// catGraph is a graph of three tokens, with a feature at two positions.
+func catGraph() *attribution.Graph {
 	g := &attribution.Graph{Tokens: []string{"<|endoftext|>", " The", " cat"}, IDs: []int32{0, 1, 2}, Settings: attribution.Settings{Layers: 2}}
 	for _, n := range []attribution.ID{{Kind: attribution.Feature, Layer: 1, Pos: 1, Index: 17}, {Kind: attribution.Feature, Layer: 1, Pos: 2, Index: 17}, {Kind: attribution.Token, Pos: 1, Index: 1},
 		{Kind: attribution.Token, Pos: 2, Index: 2}, {Kind: attribution.Logit, Layer: 2, Pos: 2, Index: 2}} {
@@ -91,6 +86,17 @@ func TestExplain(t *testing.T) {
 	for _, e := range [][2]int{{4, 0}, {4, 1}, {0, 2}, {1, 3}} {
 		g.Weights.F32[e[0]*g.Weights.N+e[1]] = 1
 	}
+	return g
+}
+
+// TestExplain: labels and cards come into the picture of a graph, each feature asked for
+// once.
+func TestExplain(t *testing.T) {
+	kernel(t)
+	_, status := screen(t)
+	s := Open()
+	t.Cleanup(s.Stop)
+	g := catGraph()
 	whole := &Graph{Graph: g, session: s}
 	if strings.Contains(whole.Output().HTML, "capital 4") {
 		t.Error("a graph has labels before it is explained")

@@ -2,8 +2,6 @@ package lab
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
@@ -15,7 +13,8 @@ import (
 type Graph struct {
 	*attribution.Graph
 	Prompt  string
-	Info    wire.GraphInfo     // of the whole graph
+	Info    wire.GraphInfo // of the whole graph
+	targets []string
 	full    *attribution.Graph // before pruning; nil if this is the whole
 	session *Session
 	labels  map[attribution.ID]string
@@ -65,16 +64,13 @@ func (g *Graph) Proven() {
 // Export writes the graph as a page that needs nothing else, relative to the
 // clone, and shows where.
 func (g *Graph) Export(file string) {
-	page, err := viz.GraphPage(g.Graph, viz.PageOptions{Graph: g.view()})
+	page, err := viz.GraphPage(g.Graph, viz.PageOptions{Graph: g.view(), Provenance: viz.Provenance{Graphs: []viz.GraphMade{g.made().GraphMade}}})
 	if err != nil {
 		fail("export", err)
 	}
-	path := g.session.path(file)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		fail("export", fmt.Errorf("lab: %w; is the folder writable?", err))
-	}
-	if err := atomicfile.Write(path, page); err != nil {
-		fail("export", err)
+	if err := atomicfile.Write(g.session.path(file), page); err != nil {
+		fail("export", cannotWrite(named(file, g.session.place.root), err))
+		return
 	}
 	Show(viz.Check("wrote "+file, true, fmt.Sprintf("%d KB, opens in any browser without a network", (len(page)+1023)/1024)))
 }

@@ -41,6 +41,7 @@ var verbs = map[string]string{
 	"Compare":   `lab.Show(s.Compare(s.With("pocket-per-layer"))) // graphs too: g.Compare(other)`,
 	"Replace":   `lab.Show(s.Replace(" The capital of France is", 20))`,
 	"Check":     `lab.Check(1+1 == 2, "arithmetic works")`,
+	"Section":   `lab.Section("Graphs", "What they show.", a.Prune(), b.Prune())`,
 	"Report":    `lab.Report("What Max's home does")`,
 	"Doctor":    `lab.Show(s.Doctor())`,
 	"Status":    `lab.Status()`,

@@ -166,7 +166,7 @@ func (s *Session) Encode(prompt string) *Encoding {
 // Graph makes the attribution graph of a prompt. Targets are tokens, ids, "A-B",
 // "feature:L/F@P"; none means the likeliest next tokens.
 func (s *Session) Graph(prompt string, targets ...string) *Graph {
-	g := &Graph{session: s, Prompt: prompt}
+	g := &Graph{session: s, Prompt: prompt, targets: targets}
 	s.do("attribute", wire.AttributeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Targets: targets}, &g.Info, nil)
 	warn(g.Info.Warnings)
 	var err error
