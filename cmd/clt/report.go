@@ -79,7 +79,7 @@ func (c *call) warnStale(path string) {
 		return // who writes the report says so
 	}
 	if faults := notebook.Stale(filepath.Base(path), data); len(faults) > 0 {
-		c.remark("warning: the outputs are not of one run: %s", faults[0])
+		c.warn([]string{"the outputs are not of one run: " + faults[0].String()})
 	}
 }
 

@@ -18,7 +18,7 @@ const module = "github.com/etredal/cross-layer-transcoder"
 // them too.
 var common = map[string]string{"lab": module + "/notebooks/lab", "viz": module + "/viz", "attribution": module + "/clt/attribution",
 	"fmt": "fmt", "math": "math", "strings": "strings", "sort": "sort", "slices": "slices", "maps": "maps", "os": "os", "time": "time",
-	"errors": "errors", "strconv": "strconv", "json": "encoding/json", "filepath": "path/filepath", "rand": "math/rand/v2", "cmp": "cmp"}
+	"errors": "errors", "strconv": "strconv", "regexp": "regexp", "json": "encoding/json", "filepath": "path/filepath", "rand": "math/rand/v2", "cmp": "cmp"}
 
 // program collects what cells declare, as the kernel does: a later declaration of
 // a name replaces the earlier one.

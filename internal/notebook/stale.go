@@ -35,7 +35,7 @@ func (n *Notebook) stale() []Fault {
 		for _, o := range outputs(cell) {
 			meta, _ := o["metadata"].(map[string]any)
 			mark, ours := meta["clt"].(map[string]any)
-			if v := fmt.Sprint(mark["v"]); ours && v != strconv.Itoa(viz.OutputVersion) {
+			if v := fmt.Sprint(mark["v"]); ours && mark["v"] != nil && v != strconv.Itoa(viz.OutputVersion) {
 				add("an output has the form of version %.20s, this program makes %d", v, viz.OutputVersion)
 				break
 			}

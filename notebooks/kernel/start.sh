@@ -13,5 +13,10 @@ fi
 if [ -z "${CLT_NO_GOPLS:-}" ] && [ -x "$root/.venv/clt/gopls/gopls" ]; then
 	export PATH="$root/.venv/clt/gopls:$PATH"
 fi
-exec "$root/.venv/bin/gonb" -go_work="$root" -logtostderr=false -stderrthreshold=FATAL -log_file="$root/.venv/clt/gonb.log" \
+log="$root/.venv/clt/gonb.log"
+if [ ! -w "$root/.venv/clt" ]; then # a clone that is read-only
+	mkdir -p -m 700 "${TMPDIR:-/tmp}/clt-$(id -u)"
+	log="${TMPDIR:-/tmp}/clt-$(id -u)/gonb.log"
+fi
+exec "$root/.venv/bin/gonb" -go_work="$root" -logtostderr=false -stderrthreshold=FATAL -log_file="$log" \
 	${CLT_GONB_FLAGS:-} "$@"

@@ -69,7 +69,7 @@ func (g *Graph) Export(file string) {
 		fail("export", err)
 	}
 	if err := atomicfile.Write(g.session.path(file), page); err != nil {
-		fail("export", cannotWrite(named(file, g.session.place.root), err))
+		fail("export", cannotWrite(relative(file, g.session.place.root), err))
 		return
 	}
 	Show(viz.Check("wrote "+file, true, fmt.Sprintf("%d KB, opens in any browser without a network", (len(page)+1023)/1024)))

@@ -102,7 +102,7 @@ func madeFrom(root string, list []part) viz.Provenance {
 		p.Extra = map[string]string{"checks": fmt.Sprintf("%d of %d hold", held, len(checks))}
 	}
 	if name := os.Getenv("JPY_SESSION_NAME"); strings.HasSuffix(name, ".ipynb") { // JupyterLab tells kernels
-		p.Command = "bin/clt nb run " + viz.ShellWord(named(name, root))
+		p.Command = "bin/clt nb run " + viz.ShellWord(relative(name, root))
 	}
 	return p
 }
@@ -114,8 +114,8 @@ func graphsOf(list []part) (out []madeGraph) {
 	return out
 }
 
-// named is a path relative to the clone, or its last element where it is not inside.
-func named(path, root string) string {
+// relative is a path relative to the clone, or its last element where it is not inside.
+func relative(path, root string) string {
 	if !filepath.IsAbs(path) {
 		return path
 	}

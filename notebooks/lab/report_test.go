@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
 

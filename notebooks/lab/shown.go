@@ -37,9 +37,9 @@ type madeGraph struct {
 // clone are named without their place.
 func (g *Graph) Command(file string) string {
 	set, root := g.session.setup, g.session.place.root
-	words := []string{"bin/clt", "attribute", "-model", named(set.Model, root), "-clt", named(set.CLT, root), "-prompt", g.Prompt}
+	words := []string{"bin/clt", "attribute", "-model", relative(set.Model, root), "-clt", relative(set.CLT, root), "-prompt", g.Prompt}
 	if set.Backend != "" {
-		words = append(words, "-backend", named(set.Backend, root))
+		words = append(words, "-backend", relative(set.Backend, root))
 	}
 	for _, t := range g.targets {
 		words = append(words, "-targets", t)
