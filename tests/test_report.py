@@ -112,6 +112,7 @@ def test_only_our_script_is_ours(name, texts):
 def test_report_counts_numbers_and_says_where_from(tmp_path):
     path = make(tmp_path / "my book.ipynb", "md:# Book\n\n## One", "%%\n// a")
     nb = nbformat.read(path, 4)
+    nb.metadata["title"] = "Book"  # the same as the heading: it stands once
     out = lambda kind, html, plain: nbformat.v4.new_output("display_data", {"text/html": html, "text/plain": plain}, metadata={"clt": {"kind": kind, "v": 1}})  # noqa: E731
     nb.cells[1].outputs = [out("table", "<table><caption>Numbers</caption></table>", "t"), out("check", "<p>c</p>", "✓ holds"), out("check", "<p>c</p>", "✗ fails"),
                            out("topk", '<div class="clt-head" style=""><div style="">After &lt;b&gt;</div></div>', "k"), out("finding", "<p>f</p>", "Paris comes from one feature.")]

@@ -75,6 +75,11 @@ func Say(format string, values ...any) {
 // Check ends the cell if a claim of the notebook does not hold, and shows a green line if it does. The texts say what is
 // claimed, what was expected and what was got.
 func Check(ok bool, claim string, detail ...any) {
+	for i, d := range detail {
+		if x, isFloat := d.(float64); isFloat {
+			detail[i] = fmt.Sprintf("%.4g", x) // nobody reads seventeen digits
+		}
+	}
 	text := strings.TrimSpace(fmt.Sprint(detail...))
 	record(claim, ok)
 	if !ok {

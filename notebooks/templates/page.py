@@ -182,6 +182,8 @@ class Foreign(Preprocessor):
 
 _TITLE = re.compile(r'<div class="clt-head"[^>]*>\s*<div[^>]*>(.*?)</div>', re.S)
 _CAPTION = re.compile(r"<caption[^>]*>(.*?)</caption>", re.S)
+# What lab.Done says at the end of a notebook whose claims all hold.
+_DONE = re.compile(r"(\d+) of \1 checks of this notebook hold")
 _NO_FIGURE = ("progress", "check", "checks", "text", "error", "remark", "finding", "proof", "done")
 
 
@@ -201,6 +203,8 @@ class Figures(Preprocessor):
                 if kind in ("check", "checks"):
                     passed += plain.count("✓")
                     failed += plain.count("✗")
+                    if (done := _DONE.search(plain)) and not failed:  # lines that say "wrote" are no claims
+                        passed = int(done.group(1))
                 elif kind in ("finding", "proof") and plain:
                     findings.append(" ".join(plain.split())[:400])
                 if kind not in _NO_FIGURE and "text/html" in out.data:
@@ -256,7 +260,7 @@ class Outline(Preprocessor):
                     return m.group(0)
                 level, text = len(m.group(1)), re.sub(r"<[^>]+>", "", m.group(2)).replace("`", "").replace("*", "")
                 if level == 1:
-                    if title:
+                    if title and title.strip() != html.unescape(text).strip():
                         return m.group(0)
                     title = html.unescape(text)
                     return ""  # the template has it, above the summary
