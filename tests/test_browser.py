@@ -292,7 +292,6 @@ def test_report_needs_nothing_else(browser, report, scripts):
     context.close()
 
 
-@pytest.mark.xfail(reason="the lists beside an opened graph scroll, and the keyboard cannot focus them (axe: scrollable-region-focusable)", strict=False)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_report_is_accessible(browser, report, axe, theme):
     context = browser.new_context(color_scheme=theme)
