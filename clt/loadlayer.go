@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // readLayer reads one layer's files; see readLayerFaults.
@@ -111,7 +112,7 @@ func (r *layerReader) read() {
 			continue
 		}
 		if x.base == "W_skip" && t.PerLayer {
-			v = transposed(v, d, d) // circuit-tracer's per-layer skip is x·Wᵀ
+			v = vec.Transposed(v, d, d) // circuit-tracer's per-layer skip is x·Wᵀ
 		}
 		*x.dst = append(*x.dst, v)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // Names of files in a transcoder's folder. The tensors and config.yaml are laid
@@ -131,7 +132,7 @@ func (t *Transcoder) layerFiles(l int) (map[string][]safetensors.Tensor, error) 
 			list = append(list, safetensors.F32("activation_function.threshold", []int{n}, t.Threshold[l]))
 		}
 		if t.Skip {
-			list = append(list, safetensors.F32("W_skip", []int{d, d}, transposed(t.WSkip[l], d, d)))
+			list = append(list, safetensors.F32("W_skip", []int{d, d}, vec.Transposed(t.WSkip[l], d, d)))
 		}
 		return map[string][]safetensors.Tensor{fmt.Sprintf("layer_%d.safetensors", l): list}, nil
 	}
@@ -148,17 +149,6 @@ func (t *Transcoder) layerFiles(l int) (map[string][]safetensors.Tensor, error) 
 		}
 	}
 	return files, nil
-}
-
-// transposed returns the transpose of a [rows, cols] matrix.
-func transposed(m []float32, rows, cols int) []float32 {
-	out := make([]float32, len(m))
-	for i := range rows {
-		for j := range cols {
-			out[j*rows+i] = m[i*cols+j]
-		}
-	}
-	return out
 }
 
 func (t *Transcoder) yaml() string {

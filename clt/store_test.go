@@ -10,6 +10,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 func readFolder(t *testing.T, dir string) map[string]string {
@@ -110,7 +111,7 @@ func TestSavedLayout(t *testing.T) {
 	}
 	file := files["layer_1.safetensors"]
 	stored := file[len(file)-1]
-	if stored.Name != "W_skip" || !reflect.DeepEqual(stored, safetensors.F32("W_skip", []int{4, 4}, transposed(skip.WSkip[1], 4, 4))) {
+	if stored.Name != "W_skip" || !reflect.DeepEqual(stored, safetensors.F32("W_skip", []int{4, 4}, vec.Transposed(skip.WSkip[1], 4, 4))) {
 		t.Errorf("skip is stored as %s %v", stored.Name, stored.Shape)
 	}
 }

@@ -23,7 +23,7 @@ func TestLoadIsLean(t *testing.T) {
 	}
 	testenv.Slow(t)
 	if runtime.GOOS != "linux" {
-		t.Skip("peak memory is read from /proc")
+		testenv.Skip(t, "peak memory is read from /proc; run on Linux")
 	}
 	m, err := Untrained(testbackend.Open(t, "go"), Small(), 1)
 	if err != nil {

@@ -11,7 +11,8 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
+
+from peers import best
 
 GOALS = {"attribution": 0.2, "attribution memory": 0.5, "intervention": 0.2, "prune": 0.04, "prune memory": 1.5, "share": {"xla": 50, "go": 35}}
 LAYERS, WIDTH, VOCAB, FEATURES, ACTIVE, BATCH, DENSITY = 12, 768, 50257, 1024, 40, 64, 0.1
@@ -33,15 +34,6 @@ def arguments():
 
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-
-
-def best(reps, f):
-    times = []
-    for _ in range(reps):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 class Ids:

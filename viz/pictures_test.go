@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	at "github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // TestWritePictures writes the pages that tests/test_pictures.py opens in a
@@ -15,7 +16,7 @@ import (
 func TestWritePictures(t *testing.T) {
 	dir := os.Getenv("CLT_PICTURES")
 	if dir == "" {
-		t.Skip("CLT_PICTURES names no folder; tests/test_pictures.py does")
+		testenv.Skip(t, "CLT_PICTURES names no folder; tests/test_pictures.py does")
 	}
 	write := func(name string, page []byte, err error) {
 		t.Helper()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // codingConfig is the part of crosslayer-coding's cfg.json that decides what the
@@ -303,7 +304,7 @@ func (r *reader) codingDecoders(b *bundle, tying string, stats []layerStats, l i
 		if err != nil {
 			return err
 		}
-		w = transposed(w, t.DModel, t.Features)
+		w = vec.Transposed(w, t.DModel, t.Features)
 		scaleCols(w, stats[l+k].Out.Std)
 		dec.set(k, w)
 	}
@@ -339,7 +340,7 @@ func (r *reader) codingOutput(b *bundle, tying string, in, out moments, m int) e
 		if err != nil {
 			return err
 		}
-		w = transposed(w, d, d) // [in, out]: x·W
+		w = vec.Transposed(w, d, d) // [in, out]: x·W
 		scaleCols(w, out.Std)
 		for i := range d {
 			scale(w[i*d:][:d], 1/in.Std[i])

@@ -5,6 +5,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // forgeConfig is the part of clt_cfg.json that the tensors do not tell.
@@ -141,7 +142,7 @@ func (r *reader) forgeLayer(shards []*bundle, widths []int, l int, in, out []flo
 				return err
 			}
 		}
-		enc, bias = append(enc, transposed(e, d, w)...), append(bias, be...)
+		enc, bias = append(enc, vec.Transposed(e, d, w)...), append(bias, be...)
 		if b.has("log_threshold") {
 			th, err := b.part("log_threshold", l, layers, w)
 			if err != nil {

@@ -5,17 +5,6 @@ import (
 	"math"
 )
 
-// transposed is the transpose of a [rows, cols] matrix.
-func transposed(m []float32, rows, cols int) []float32 {
-	out := make([]float32, len(m))
-	for i := range rows {
-		for j := range cols {
-			out[j*rows+i] = m[i*cols+j]
-		}
-	}
-	return out
-}
-
 // scale multiplies in place.
 func scale(v []float32, by float64) {
 	if by == 1 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // saeConfig is the part of SAELens's cfg.json that decides what the tensors mean;
@@ -247,7 +248,7 @@ func (r *reader) saeLayer(x *saeLayer, l int) (err error) {
 	if err != nil {
 		return err
 	}
-	enc = transposed(enc, d, n)
+	enc = vec.Transposed(enc, d, n)
 	if b.has("b_dec_out") { // then b_dec centres the input
 		for f := range n {
 			bias[f] = float32(float64(bias[f]) - dotWide(enc[f*d:][:d], wide(out)))
@@ -262,7 +263,7 @@ func (r *reader) saeLayer(x *saeLayer, l int) (err error) {
 	}
 	if t.Skip {
 		if skip := get("W_skip", d, d); err == nil {
-			t.WSkip = append(t.WSkip, transposed(skip, d, d))
+			t.WSkip = append(t.WSkip, vec.Transposed(skip, d, d))
 		}
 	}
 	if err != nil {

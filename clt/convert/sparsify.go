@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // sparseLayer is the folder of one layer.
@@ -374,6 +375,6 @@ func (r *reader) sparseSkip(x *sparseLayer, l int, out float64) error {
 		return err
 	}
 	scale(w, in*out)
-	t.WSkip = append(t.WSkip, transposed(w, d, d))
+	t.WSkip = append(t.WSkip, vec.Transposed(w, d, d))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // sweep reads the GPT-2 sweep: ReLU transcoders on the residual stream, cross-layer
@@ -90,7 +91,7 @@ func (r *reader) sweepLayer(enc, out *bundle, dec []*decoders, l int) error {
 		if err != nil {
 			return err
 		}
-		t.WSkip = append(t.WSkip, transposed(skip, d, d))
+		t.WSkip = append(t.WSkip, vec.Transposed(skip, d, d))
 	}
 	if t.PerLayer {
 		w, err := r.sweepDecoder(out)
@@ -105,7 +106,7 @@ func (r *reader) sweepLayer(enc, out *bundle, dec []*decoders, l int) error {
 		if err != nil {
 			return err
 		}
-		dec[s].set(l-s, transposed(w, d, n))
+		dec[s].set(l-s, vec.Transposed(w, d, n))
 	}
 	return nil
 }
@@ -118,7 +119,7 @@ func (r *reader) sweepDecoder(out *bundle) ([]float32, error) {
 		return out.get("W_dec", n, d)
 	}
 	w, err := out.get("W_dec", d, n)
-	return transposed(w, min(d, len(w)), n), err
+	return vec.Transposed(w, min(d, len(w)), n), err
 }
 
 // count is how many files of a pattern with a number there are, from 0 on.

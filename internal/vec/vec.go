@@ -38,6 +38,17 @@ func Square(x []float32) float64 {
 	return sum
 }
 
+// Transposed is the transpose of a [rows, cols] matrix.
+func Transposed(m []float32, rows, cols int) []float32 {
+	out := make([]float32, len(m))
+	for i := range rows {
+		for j := range cols {
+			out[j*rows+i] = m[i*cols+j]
+		}
+	}
+	return out
+}
+
 // AdamStep holds the constants of one step of Adam: gradients are multiplied by
 // Factor; the weights lose Rate·m/(sqrt(v)+Epsilon).
 type AdamStep struct{ Beta1, Beta2, Rate, Epsilon, Factor float32 }
