@@ -22,15 +22,16 @@ const (
 
 // Config describes the architecture of a transcoder.
 type Config struct {
-	Layers     int       `json:"layers"`          // layers of the model under study
-	DModel     int       `json:"d_model"`         // width of its residual stream
-	Features   int       `json:"features"`        // features per layer
-	Activation string    `json:"activation"`      // relu, jumprelu, topk, tokentopk, batchtopk or globaltopk
-	K          int       `json:"k,omitempty"`     // active features per layer and token, for the kinds of topk
-	PerLayer   bool      `json:"per_layer"`       // each layer's features write to that layer only (a PLT)
-	Skip       bool      `json:"skip"`            // each layer also has a linear map from what is read to what is written
-	Read       gpt2.Site `json:"input_hook"`      // what the encoders read
-	Model      string    `json:"model,omitempty"` // name of the model under study
+	Layers     int       `json:"layers"`           // layers of the model under study
+	DModel     int       `json:"d_model"`          // width of its residual stream
+	Features   int       `json:"features"`         // features per layer
+	Activation string    `json:"activation"`       // relu, jumprelu, topk, tokentopk, batchtopk or globaltopk
+	K          int       `json:"k,omitempty"`      // active features per layer and token, for the kinds of topk
+	Signed     bool      `json:"signed,omitempty"` // topk keeps the k largest of any sign, as circuit-tracer does, not the positive ones of these
+	PerLayer   bool      `json:"per_layer"`        // each layer's features write to that layer only (a PLT)
+	Skip       bool      `json:"skip"`             // each layer also has a linear map from what is read to what is written
+	Read       gpt2.Site `json:"input_hook"`       // what the encoders read
+	Model      string    `json:"model,omitempty"`  // name of the model under study
 }
 
 // DefaultConfig returns a JumpReLU cross-layer transcoder that reads the input
@@ -103,6 +104,9 @@ func (c Config) Validate() error {
 		}
 	default:
 		return fmt.Errorf("clt: config: activation is %q, must be relu, jumprelu, topk, tokentopk, batchtopk or globaltopk", c.Activation)
+	}
+	if c.Signed && c.Activation != ActTopK {
+		return fmt.Errorf("clt: config: signed is true, but activation %s has no negative features; only %s can", c.Activation, ActTopK)
 	}
 	if !slices.Contains(ReadSites(), c.Read) {
 		return fmt.Errorf("clt: config: input_hook is %q, must be one of %v", c.Read, ReadSites())

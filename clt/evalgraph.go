@@ -15,7 +15,7 @@ func (t *Transcoder) evalGraph(inputs []*Node) []*Node {
 	for l, x := range reads {
 		_, a := t.EncodeNode(x, enc[l])
 		act = append(act, a)
-		fired = append(fired, ReduceSum(ConvertDType(IsPositive(a), a.DType()), 0))
+		fired = append(fired, ReduceSum(ConvertDType(NotEqual(a, ZerosLike(a)), a.DType()), 0))
 		total = append(total, ReduceAllSum(ReduceSum(a, 0)))
 	}
 	return slices.Concat(t.DecodeNode(act, reads, dec), fired, total)

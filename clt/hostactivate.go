@@ -57,7 +57,7 @@ func ActivateHost[T float32 | float64](t *Transcoder, layer int, pre []T) []T {
 			switch {
 			case t.HasThreshold() && h > T(t.Threshold[layer][i]),
 				t.Activation == ActReLU && h > 0,
-				t.Activation == ActTopK && h > 0 && h >= least:
+				t.Activation == ActTopK && (h > 0 || t.Signed) && h >= least:
 				out[i] = h
 			}
 		}

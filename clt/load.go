@@ -159,6 +159,7 @@ func (t *Transcoder) describe(y flatYAML) error {
 			return fmt.Errorf("%s: activation %s needs a number k, found %q", yamlFile, t.Activation, y.scalars["k"])
 		}
 		t.K = k
+		t.Signed = t.Activation == ActTopK // that program's TopK applies no ReLU; clt.json tells if ours does
 	}
 	return nil
 }
@@ -169,6 +170,7 @@ func (t *Transcoder) adopt(s *sidecar) error {
 	if s.Config.selects() && t.Activation == ActJumpReLU {
 		want.Activation, want.K = s.Config.Activation, s.Config.K
 	}
+	want.Signed = want.Signed && s.Config.Signed
 	if s.Config != want {
 		return fmt.Errorf("%s says %+v, but %s and the tensors say %+v; are the files from one save?", sidecarFile, s.Config, yamlFile, want)
 	}

@@ -20,6 +20,9 @@ func (c Config) Activate(h, threshold *Node) *Node {
 		threshold.AssertDims(c.Features)
 		return keep(h, GreaterThan(h, ExpandLeftToRank(threshold, h.Rank())))
 	case ActTopK:
+		if c.Signed {
+			return largest(h, c.K)
+		}
 		return topK(h, c.K)
 	case ActGlobalTopK:
 		panic(fmt.Errorf("clt: a transcoder with top-k over all layers knows what is on in a layer only when it has read all of them, so it cannot stand in for the model while that runs; use encode, attribute and intervene in constrained mode"))
@@ -59,6 +62,16 @@ func stepCount(h, theta *Node, bandwidth float64) *Node {
 
 // topK keeps the k largest entries of the last axis that are positive.
 func topK(h *Node, k int) *Node { return keep(h, GreaterThan(StopGradient(h), rowThreshold(h, k))) }
+
+// largest keeps the k largest entries of the last axis, whatever their sign. The
+// threshold is sought on distances from the least entry, which are not negative.
+func largest(h *Node, k int) *Node {
+	if k >= h.Shape().Dim(-1) {
+		return h
+	}
+	above := StopGradient(Sub(h, ReduceAndKeep(h, ReduceMin, -1)))
+	return keep(h, GreaterThan(above, rowThreshold(above, k)))
+}
 
 // broadcastTo repeats v, whose axes are the last axes of like, over the leading
 // axes of like.

@@ -120,7 +120,7 @@ func TestLoadReferenceFolders(t *testing.T) {
 	for name, want := range map[string]Config{
 		"clt_relu_resid_mid":          {Activation: ActReLU, Read: gpt2.ResidMid},
 		"clt_jumprelu_ln2_normalized": {Activation: ActJumpReLU, Read: gpt2.Ln2Normalized},
-		"plt_topk_skip_mlp_in":        {Activation: ActTopK, K: 4, PerLayer: true, Skip: true, Read: gpt2.MLPIn},
+		"plt_topk_skip_mlp_in":        {Activation: ActTopK, K: 4, Signed: true, PerLayer: true, Skip: true, Read: gpt2.MLPIn},
 		"plt_jumprelu_resid_mid":      {Activation: ActJumpReLU, PerLayer: true, Read: gpt2.ResidMid},
 	} {
 		x, err := Load(filepath.Join("testdata", name, "transcoder"))

@@ -1,10 +1,14 @@
 package clt
 
 import (
+	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/gomlx/gomlx/core/graph"
+
+	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
@@ -51,6 +55,41 @@ func TestThresholdFewPositive(t *testing.T) {
 	}
 	if got, want := float64s(out[1]), []float64{0, 0, 0.5, 0, 0.25, 0, 0, 0}; maxDiff(t, got, want) != 0 {
 		t.Errorf("topk keeps %v", got)
+	}
+}
+
+// A signed topk, as circuit-tracer has it, keeps the k largest even where they are
+// negative, alike on the host and in a graph, and survives a save.
+func TestSignedTopK(t *testing.T) {
+	cfg := Config{Layers: 1, DModel: 4, Features: 5, Activation: ActTopK, K: 3, Signed: true, Read: gpt2.MLPIn}
+	x := randomTranscoder(t, cfg, 1)
+	h := []float64{-3, 2, -1, -4, -2, -0.5, -0.25, -2, -8, -1, 3, 0, 1, 2, -1}
+	want := []float64{0, 2, -1, 0, -2, -0.5, -0.25, 0, 0, -1, 3, 0, 1, 2, 0}
+	out := call(t, goBackend(t), func(in []*graph.Node) []*graph.Node {
+		return []*graph.Node{cfg.Activate(in[0], nil), largest(in[0], 5)}
+	}, tensors.FromFlatDataAndDimensions(h, 3, 5))
+	if got := float64s(out[0]); maxDiff(t, got, want) != 0 {
+		t.Errorf("the graph keeps %v", got)
+	}
+	if got := float64s(out[1]); maxDiff(t, got, h) != 0 {
+		t.Errorf("of as many as there are it keeps %v", got)
+	}
+	if got := ActivateHost(x, 0, h); maxDiff(t, got, want) != 0 {
+		t.Errorf("the host keeps %v", got)
+	}
+	dir := t.TempDir()
+	for _, signed := range []bool{true, false} {
+		x.Signed = signed
+		if err := x.Save(filepath.Join(dir, fmt.Sprint(signed))); err != nil {
+			t.Fatal(err)
+		}
+		if y, err := Load(filepath.Join(dir, fmt.Sprint(signed))); err != nil || y.Signed != signed {
+			t.Errorf("signed %t comes back as %v, %v", signed, y, err)
+		}
+	}
+	cfg.Activation, cfg.K = ActReLU, 0
+	if err := cfg.Validate(); err == nil {
+		t.Error("a signed relu passes")
 	}
 }
 

@@ -39,6 +39,9 @@ func Train(ctx context.Context, b compute.Backend, cfg Config, data iter.Seq2[Ba
 	if err := tc.Validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Signed {
+		return nil, fmt.Errorf("clt: train: signed features are read from others' files, not trained; set signed to false")
+	}
 	next, stop := iter.Pull2(data)
 	defer stop()
 	src := &source{next: next, cfg: cfg, size: tc.Batch}
