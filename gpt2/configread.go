@@ -86,11 +86,19 @@ func ParseConfig(name string, data []byte) (Config, error) {
 	} else if h.EOS != nil {
 		c.BOS = *h.EOS
 	}
+	if c.BOS == libraryBOS && h.DVocab <= libraryBOS {
+		c.BOS = -1
+	}
 	if err := c.Validate(); err != nil {
 		return Config{}, fmt.Errorf("%w (in %s)", err, name)
 	}
 	return c, nil
 }
+
+// libraryBOS is GPT-2's <|endoftext|>. Hugging Face's library writes it into the
+// config of every model that does not say otherwise, small vocabularies too: such
+// a model has none.
+const libraryBOS = 50256
 
 // supported refuses what this package does not compute.
 func (h *hfConfig) supported() error {

@@ -117,3 +117,11 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+// A small vocabulary with the library's default bos_token_id has none.
+func TestDefaultBOSOfSmallVocabulary(t *testing.T) {
+	c, err := ParseConfig("small", []byte(`{"n_layer":1,"n_embd":4,"n_head":2,"vocab_size":11,"n_positions":4,"bos_token_id":50256,"eos_token_id":50256}`))
+	if err != nil || c.BOS != -1 {
+		t.Errorf("BOS %d, %v; want -1", c.BOS, err)
+	}
+}
