@@ -3,6 +3,7 @@ package gpt2
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/gomlx/compute"
@@ -67,6 +68,12 @@ func (a Array) Float32s() []float32 {
 		v[i] = float32(x)
 	}
 	return v
+}
+
+// clone shares no values with a.
+func (a Array) clone() Array {
+	a.F32, a.F64 = slices.Clone(a.F32), slices.Clone(a.F64)
+	return a
 }
 
 // firstNonFinite is the index of the first NaN or infinity, -1 for none: x - x is

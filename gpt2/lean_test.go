@@ -46,7 +46,7 @@ func TestLoadIsLean(t *testing.T) {
 	peak, _ := strconv.ParseFloat(string(found[1]), 64)
 	weights := 0
 	for _, shape := range WeightShapes(Small()) {
-		weights += 4 * largest(map[string][]int{"": shape})
+		weights += 4 * elements(shape)
 	}
 	ratio := peak * 1024 / float64(weights)
 	t.Logf("%d MB of weights: peak %.2f times that, %s", weights/1e6, ratio, found[2])

@@ -123,12 +123,18 @@ func Load(backend compute.Backend, dir string, opts LoadOptions) (*Model, error)
 		m.SHA256, err = safetensors.SHA256(os.DirFS(ckpt.dir), ckpt.names)
 		hashed <- err
 	}()
-	err = eachParam(ckpt.files, cfg, opts.Double, m.addWeight)
+	add := m.addWeight
+	if !backend.HasSharedBuffers() {
+		// The device's driver reads the values: not from the mapping, whose faults would
+		// end the process there.
+		add = func(name string, a Array) error { return m.addWeight(name, a.clone()) }
+	}
+	err = eachParam(ckpt, cfg, opts.Double, add)
 	if herr := <-hashed; err == nil {
 		err = herr
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(m.Name, ckpt.names[0]))
+		return nil, err
 	}
 	if hasTokenizer(dir) {
 		// A tokenizer of another kind does not keep the model from running on ids.
@@ -152,11 +158,11 @@ func Parse(backend compute.Backend, name string, config, weights []byte, opts Lo
 	if err != nil {
 		return nil, fmt.Errorf("gpt2: %w", err)
 	}
-	files := map[string]*safetensors.File{}
+	ckpt := &checkpoint{files: map[string]*safetensors.File{}, open: []*safetensors.File{f}}
 	for _, n := range f.Names() {
-		files[n] = f
+		ckpt.files[n] = f
 	}
-	if err := eachParam(files, cfg, opts.Double, m.addWeight); err != nil {
+	if err := eachParam(ckpt, cfg, opts.Double, m.addWeight); err != nil {
 		return nil, err
 	}
 	m.Name, m.SHA256 = name, hashBytes(weights)

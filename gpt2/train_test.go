@@ -304,3 +304,31 @@ func TestSaveAndLoad(t *testing.T) {
 		t.Errorf("saved files %v, %v", entries, err)
 	}
 }
+
+// A checkpoint that another program cuts off while it is loaded is an error, not the
+// end of the process.
+func TestCheckpointCutWhileLoading(t *testing.T) {
+	for _, double := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "saved")
+		if err := loadOn(t, "go", "testdata/tiny2", false).Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		ckpt, err := openCheckpoint(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := ReadConfig(filepath.Join(dir, "config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		err = eachParam(ckpt, cfg, double, func(string, Array) error {
+			n++
+			return os.Truncate(filepath.Join(dir, "model.safetensors"), 100)
+		})
+		if err == nil || !strings.Contains(err.Error(), "model.safetensors") || n > 1 {
+			t.Errorf("%d tensors, then %v; want an error that names the file after the first", n, err)
+		}
+		ckpt.Close()
+	}
+}

@@ -3,7 +3,6 @@ package gpt2
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // Params are the weights of a model by checkpoint name, without the
@@ -121,6 +121,18 @@ type checkpoint struct {
 	names []string // of the files, in order
 }
 
+// place names a file for people, with its folder: the only one, the index of several,
+// or the one that holds a tensor.
+func (c *checkpoint) place(stored string) string {
+	path := filepath.Join(c.dir, "model.safetensors.index.json")
+	if f := c.files[stored]; f != nil {
+		path = f.Name()
+	} else if len(c.open) == 1 {
+		path = c.open[0].Name()
+	}
+	return filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
+}
+
 func (c *checkpoint) Close() {
 	for _, f := range c.open {
 		_ = f.Close()
@@ -140,8 +152,8 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 		var idx struct {
 			WeightMap map[string]string `json:"weight_map"`
 		}
-		if err := json.Unmarshal(data, &idx); err != nil {
-			return nil, fmt.Errorf("gpt2: load %s: index: %w", filepath.Base(dir), err)
+		if err := strictjson.Unmarshal(data, 2, &idx); err != nil {
+			return nil, fmt.Errorf("gpt2: load %s: model.safetensors.index.json: %w; fetch it again", filepath.Base(dir), err)
 		}
 		seen := map[string]bool{}
 		paths = nil
@@ -156,7 +168,7 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 		}
 		sort.Strings(paths)
 	}
-	c := &checkpoint{files: map[string]*safetensors.File{}, dir: dir}
+	c := &checkpoint{files: map[string]*safetensors.File{}, dir: filepath.Clean(dir)}
 	for _, p := range paths {
 		f, err := safetensors.Open(p)
 		if err != nil {
@@ -176,75 +188,85 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 }
 
 // eachParam reads the weights from the open files, in float32 or float64, and
-// gives them to use one at a time, in the order of their names. It takes prefixed
-// and bare names, skips the mask buffers of old checkpoints, and a stored head
-// when the embeddings are tied. Every name must be there, with its shape and with
-// finite values, and none may be left over. The array is valid until use returns:
-// the next one takes its memory.
-func eachParam(files map[string]*safetensors.File, c Config, double bool, use func(name string, a Array) error) error {
+// gives them to use one at a time, the largest first. It takes prefixed and bare
+// names, skips the mask buffers of old checkpoints, and a stored head when the
+// embeddings are tied. Every name must be there, with its shape and with finite
+// values, and none may be left over. The array is the file mapped into memory: it may
+// not be changed, and is valid until use returns.
+func eachParam(ckpt *checkpoint, c Config, double bool, use func(name string, a Array) error) error {
 	want := WeightShapes(c)
-	stored := map[string]string{}
-	for _, as := range sortedNames(files) {
-		name := strings.TrimPrefix(as, "transformer.")
-		if strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") || name == "lm_head.weight" && c.TieEmbeddings {
-			continue
-		}
-		info, _ := files[as].Info(as)
-		shape, ok := want[name]
-		switch {
-		case !ok:
-			return fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model?", as, info.Shape)
-		case stored[name] != "":
-			return fmt.Errorf("gpt2: tensor %s is there twice, as %s and %s; remove one", name, stored[name], as)
-		case !equalShape(info.Shape, shape):
-			hint := "is config.json from another model?"
-			if len(shape) == 2 && equalShape(info.Shape, []int{shape[1], shape[0]}) {
-				hint = "the tensor is transposed: GPT-2 stores c_attn, c_fc and c_proj as [in, out]"
-			}
-			return fmt.Errorf("gpt2: %s is %v, config wants %v; %s", as, info.Shape, shape, hint)
-		}
-		stored[name] = as
+	stored, err := ckpt.match(c, want)
+	if err != nil {
+		return err
 	}
-	var buf []float32
-	if !double {
-		buf = make([]float32, largest(want))
-	}
-	for _, name := range sortedNames(want) {
+	for _, name := range largestFirst(want) {
 		as := stored[name]
-		if as == "" {
-			return fmt.Errorf("gpt2: tensor %s is missing; is config.json from another model?", name)
+		take := func(a Array) error {
+			a.Shape = append([]int{}, want[name]...)
+			if i := a.firstNonFinite(); i >= 0 {
+				return fmt.Errorf("%w (in %s)", nonFinite(name, a, i), ckpt.place(as))
+			}
+			return use(name, a)
 		}
-		a := Array{Shape: append([]int{}, want[name]...)}
-		var err error
 		if double {
-			a.F64, err = files[as].Float64(as)
+			err = ckpt.files[as].View64(as, func(v []float64) error { return take(Array{F64: v}) })
 		} else {
-			a.F32, err = files[as].Float32Into(buf, as)
+			err = ckpt.files[as].View(as, func(v []float32) error { return take(Array{F32: v}) })
 		}
 		if err != nil {
-			return fmt.Errorf("gpt2: %w", err)
-		}
-		if i := a.firstNonFinite(); i >= 0 {
-			return nonFinite(name, a, i)
-		}
-		if err := use(name, a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// largest is the number of values of the largest shape.
-func largest(shapes map[string][]int) int {
-	most := 0
-	for _, shape := range shapes {
-		n := 1
-		for _, d := range shape {
-			n *= d
+// match finds each weight under the name by which it is stored.
+func (ckpt *checkpoint) match(c Config, want map[string][]int) (stored map[string]string, err error) {
+	stored = map[string]string{}
+	for _, as := range sortedNames(ckpt.files) {
+		name := strings.TrimPrefix(as, "transformer.")
+		if strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") || name == "lm_head.weight" && c.TieEmbeddings {
+			continue
 		}
-		most = max(most, n)
+		info, _ := ckpt.files[as].Info(as)
+		shape, ok := want[name]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model? (in %s)", as, info.Shape, ckpt.place(as))
+		case stored[name] != "":
+			return nil, fmt.Errorf("gpt2: tensor %s is there twice, as %s and %s; remove one (in %s)", name, stored[name], as, ckpt.place(as))
+		case !equalShape(info.Shape, shape):
+			hint := "is config.json from another model?"
+			if len(shape) == 2 && equalShape(info.Shape, []int{shape[1], shape[0]}) {
+				hint = "the tensor is transposed: GPT-2 stores c_attn, c_fc and c_proj as [in, out]"
+			}
+			return nil, fmt.Errorf("gpt2: %s is %v, config wants %v; %s (in %s)", as, info.Shape, shape, hint, ckpt.place(as))
+		}
+		stored[name] = as
 	}
-	return most
+	for _, name := range sortedNames(want) {
+		if stored[name] == "" {
+			return nil, fmt.Errorf("gpt2: tensor %s is missing, config wants it as %v; is config.json from another model? (in %s)", name, want[name], ckpt.place(""))
+		}
+	}
+	return stored, nil
+}
+
+// largestFirst sorts names by falling size, then by name: while the largest tensor is
+// in memory twice, nothing else is.
+func largestFirst(shapes map[string][]int) []string {
+	names := sortedNames(shapes)
+	sort.SliceStable(names, func(i, j int) bool { return elements(shapes[names[i]]) > elements(shapes[names[j]]) })
+	return names
+}
+
+// elements is the number of values of a shape.
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }
 
 func nonFinite(name string, a Array, i int) error {

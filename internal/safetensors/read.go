@@ -21,6 +21,7 @@ type File struct {
 	memory []byte // the whole file, when it was parsed from memory
 	closer io.Closer
 	header *header
+	stat   fs.FileInfo // when it was opened; nil in memory
 }
 
 // Open opens the file at path and checks its header. Tensors are read when asked for.
@@ -43,7 +44,7 @@ func Open(path string) (*File, error) {
 		f.Close()
 		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
 	}
-	return &File{name: path, reader: f, closer: f, header: h}, nil
+	return &File{name: path, reader: f, closer: f, header: h, stat: info}, nil
 }
 
 // OpenFS opens a file of a file system, such as os.DirFS or an embedded one. Tensors are read when asked for if its files
@@ -75,7 +76,7 @@ func OpenFS(fsys fs.FS, name string) (*File, error) {
 		f.Close()
 		return nil, fmt.Errorf("safetensors: %s: %w", name, err)
 	}
-	return &File{name: name, reader: r, closer: f, header: h}, nil
+	return &File{name: name, reader: r, closer: f, header: h, stat: info}, nil
 }
 
 // Parse reads a file that lies in memory, such as an embedded one; name is used in errors. The data is not copied.
@@ -95,6 +96,9 @@ func (f *File) Close() error {
 	}
 	return f.closer.Close()
 }
+
+// Name is the path or name by which the file was opened.
+func (f *File) Name() string { return f.name }
 
 // Names returns the tensor names, sorted.
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.header.tensors)) }
@@ -160,20 +164,6 @@ func (f *File) Float32(name string) ([]float32, error) {
 	return f.float32s(info, info.Begin, info.End)
 }
 
-// Float32Into is Float32 into buf, which is used when it has room: one buffer serves
-// for tensor after tensor.
-func (f *File) Float32Into(buf []float32, name string) ([]float32, error) {
-	info, err := f.find(name)
-	if err != nil {
-		return nil, err
-	}
-	n := int((info.End - info.Begin) / 4)
-	if info.DType != "F32" || cap(buf) < n {
-		return f.float32s(info, info.Begin, info.End)
-	}
-	return f.readFloat32s(buf[:n], info, info.Begin)
-}
-
 // Rows returns n rows of a tensor from row on, along its first axis, as Float32 would, reading nothing else.
 func (f *File) Rows(name string, row, n int) ([]float32, error) {
 	info, err := f.find(name)
@@ -196,23 +186,27 @@ func (f *File) Rows(name string, row, n int) ([]float32, error) {
 
 func (f *File) float32s(info Info, begin, end int64) ([]float32, error) {
 	if info.DType == "F32" { // read straight into the result
-		return f.readFloat32s(make([]float32, (end-begin)/4), info, begin)
+		out := make([]float32, (end-begin)/4)
+		view := view(out)
+		if err := readFull(f.reader, view, f.header.data+begin); len(view) > 0 && err != nil {
+			return nil, f.errorf(info.Name, "%w", err)
+		}
+		fixEndian(view, 4)
+		return out, nil
 	}
 	raw, err := f.slice(info, begin, end)
 	if err != nil {
 		return nil, err
 	}
+	return toFloat32(f, info, raw)
+}
+
+func toFloat32(f *File, info Info, raw []byte) ([]float32, error) {
 	return convert(f, info, raw, func(x float32) float32 { return x }, func(x float64) float32 { return float32(x) })
 }
 
-// readFloat32s fills out with what stands at begin of the data section.
-func (f *File) readFloat32s(out []float32, info Info, begin int64) ([]float32, error) {
-	view := view(out)
-	if err := readFull(f.reader, view, f.header.data+begin); len(view) > 0 && err != nil {
-		return nil, f.errorf(info.Name, "%w", err)
-	}
-	fixEndian(view, 4)
-	return out, nil
+func toFloat64(f *File, info Info, raw []byte) ([]float64, error) {
+	return convert(f, info, raw, func(x float32) float64 { return float64(x) }, func(x float64) float64 { return x })
 }
 
 // Float64 returns a tensor's values in row-major order; F32, F16 and BF16 convert exactly.
@@ -221,8 +215,7 @@ func (f *File) Float64(name string) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := f.header.tensors[name]
-	return convert(f, info, raw, func(x float32) float64 { return float64(x) }, func(x float64) float64 { return x })
+	return toFloat64(f, f.header.tensors[name], raw)
 }
 
 // convert decodes a tensor of a floating-point dtype.
