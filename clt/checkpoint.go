@@ -2,7 +2,9 @@ package clt
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,7 +90,7 @@ func (t *trainer) save() error {
 		return atomicfile.Write(filepath.Join(tmp, stateFile), append(state, '\n'))
 	})
 	if err != nil {
-		return fmt.Errorf("clt: checkpoint: %w", err)
+		return &unsavedError{dir, err}
 	}
 	steps, err := checkpoints(t.tc.CheckpointDir)
 	if err != nil {
@@ -101,6 +103,32 @@ func (t *trainer) save() error {
 		steps = steps[1:]
 	}
 	return nil
+}
+
+// unsavedError says that a checkpoint could not be written.
+type unsavedError struct {
+	dir   string
+	cause error
+}
+
+// Error leaves out the names of temporary files.
+func (e *unsavedError) Error() string {
+	cause := e.cause
+	var p *fs.PathError
+	if errors.As(cause, &p) {
+		cause = p.Err
+	}
+	return fmt.Sprintf("checkpoint %s: %v; make room, or let the folder be written", e.dir, cause)
+}
+
+func (e *unsavedError) Unwrap() error { return e.cause }
+
+// kept says which checkpoint there is.
+func (t *trainer) kept() string {
+	if n, err := CheckpointStep(t.tc.CheckpointDir); err == nil && n > 0 {
+		return fmt.Sprintf("the checkpoint of step %d is whole, from which the same run goes on", n)
+	}
+	return "there is no older checkpoint"
 }
 
 // restore loads the newest checkpoint, if there is one, and clears away what a
@@ -138,7 +166,7 @@ func (t *trainer) load(dir string) error {
 	if s.Config != t.cfg {
 		return fmt.Errorf("the checkpoint is of config %+v, this run wants %+v", s.Config, t.cfg)
 	}
-	if a, b := settings(s.Train), settings(t.tc); a != b {
+	if a, b := s.Train.Deciding(), t.tc.Deciding(); a != b {
 		return fmt.Errorf("the checkpoint was made with %s, this run wants %s", a, b)
 	}
 	t.stats, t.control, t.done = &s.Stats, s.Control, s.Step
@@ -149,10 +177,10 @@ func (t *trainer) load(dir string) error {
 	return t.loadVariables(filepath.Join(dir, variablesFile))
 }
 
-// settings is the text of what decides the result of a run.
-func settings(tc TrainConfig) string {
-	tc.ReportEvery = 0
-	text, _ := json.Marshal(tc)
+// Deciding is the settings that decide what a run makes, as JSON.
+func (c TrainConfig) Deciding() string {
+	c.ReportEvery, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0
+	text, _ := json.Marshal(c)
 	return string(text)
 }
 

@@ -240,7 +240,7 @@ func TestKLResumeExact(t *testing.T) {
 
 // Without KL steps the settings and reports are written as they always were.
 func TestNoKL(t *testing.T) {
-	if s := settings(DefaultTrainConfig()); strings.Contains(s, "kl_") {
+	if s := DefaultTrainConfig().Deciding(); strings.Contains(s, "kl_") {
 		t.Errorf("settings %s", s)
 	}
 }

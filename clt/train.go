@@ -2,6 +2,7 @@ package clt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -117,6 +118,9 @@ func (t *trainer) initialWeights(sample []Batch) (*Transcoder, error) {
 func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (*Result, error) {
 	begin, last, lastTokens := time.Now(), time.Now(), t.tokens()
 	var p Progress
+	if err := t.saveAtTarget(); err != nil { // the run that reached it could not
+		return t.interrupted(p, err)
+	}
 	for t.done < t.last() {
 		err := ctx.Err()
 		if err == nil {
@@ -151,9 +155,13 @@ func (t *trainer) run(ctx context.Context, src *source, report func(Progress)) (
 // interrupted keeps what was done, in a checkpoint and in the result.
 func (t *trainer) interrupted(p Progress, cause error) (*Result, error) {
 	err := fmt.Errorf("clt: training stopped after step %d of %d: %w", t.done, t.tc.Steps+t.tc.KLSteps, cause)
-	if t.tc.CheckpointDir != "" && t.done > 0 {
+	var unsaved *unsavedError
+	switch {
+	case errors.As(cause, &unsaved): // it would fail again
+		err = fmt.Errorf("%w; %s", err, t.kept())
+	case t.tc.CheckpointDir != "" && t.done > 0:
 		if e := t.save(); e != nil {
-			err = fmt.Errorf("%w; and no checkpoint could be saved: %w", err, e)
+			err = fmt.Errorf("%w; and no checkpoint could be saved: %w; %s", err, e, t.kept())
 		}
 	}
 	r, e := t.result(p)
@@ -165,7 +173,7 @@ func (t *trainer) interrupted(p Progress, cause error) (*Result, error) {
 
 // saveAtTarget saves the transcoder of the step that reached the target.
 func (t *trainer) saveAtTarget() error {
-	if t.tc.AtTarget != TargetSave || t.control.Reached != t.done {
+	if t.tc.AtTarget != TargetSave || t.done == 0 || t.control.Reached != t.done {
 		return nil
 	}
 	r, err := t.result(Progress{})
@@ -183,6 +191,7 @@ func (t *trainer) result(p Progress) (*Result, error) {
 	raw := t.stats.foldOwn(w)
 	tc := t.tc
 	tc.Init, tc.Model, tc.Windows = nil, nil, nil
+	tc.CheckpointEvery, tc.KeepCheckpoints = 0, 0 // of the run, not of what it made
 	raw.Info = Info{Train: &tc, Stats: t.stats, Steps: t.done, Tokens: t.tokens()}
 	return &Result{Transcoder: raw, Steps: t.done, Last: p}, raw.Validate()
 }

@@ -75,12 +75,13 @@ type TrainConfig struct {
 
 	ShuffledTargets bool `json:"shuffled_targets,omitempty"` // negative control: each token is given what the MLPs wrote for another token of its batch
 
-	CheckpointDir   string      `json:"-"` // "" for none
-	CheckpointEvery int         `json:"-"` // steps
-	KeepCheckpoints int         `json:"-"` // newest ones kept
-	DataFrom        int         `json:"-"` // batches that data is already past; CheckpointStep saves a resumed run the going through them
-	TargetDir       string      `json:"-"` // transcoder saved at the target
-	Init            *Transcoder `json:"-"` // weights to start from, in raw space; nil for new ones
+	CheckpointEvery int `json:"checkpoint_every,omitempty"` // steps between checkpoints
+	KeepCheckpoints int `json:"keep_checkpoints,omitempty"` // newest ones kept
+
+	CheckpointDir string      `json:"-"` // "" for none
+	DataFrom      int         `json:"-"` // batches that data is already past; CheckpointStep saves a resumed run the going through them
+	TargetDir     string      `json:"-"` // transcoder saved at the target
+	Init          *Transcoder `json:"-"` // weights to start from, in raw space; nil for new ones
 
 	Model   *gpt2.Model      `json:"-"` // language model of KL steps, on the backend of the run
 	Windows gpt2.TokenSource `json:"-"` // their sequences, from its first step on, whatever its batches are
@@ -164,7 +165,7 @@ func (c TrainConfig) Validate() error {
 		return fmt.Errorf("clt: train config: at_target is save, but there is no folder for it; name one")
 	}
 	if c.CheckpointDir != "" && (c.CheckpointEvery < 1 || c.KeepCheckpoints < 1) {
-		return fmt.Errorf("clt: train config: checkpoint every %d steps, keep %d; both must be at least 1", c.CheckpointEvery, c.KeepCheckpoints)
+		return fmt.Errorf("clt: train config: checkpoint_every is %d, keep_checkpoints is %d; both must be at least 1", c.CheckpointEvery, c.KeepCheckpoints)
 	}
 	return nil
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
-// calibrationTokens is how many tokens thresholds are measured on unless told otherwise.
-const calibrationTokens = 20000
+// calibrationTokens is how many tokens thresholds are measured on unless told otherwise;
+// a variable for tests.
+var calibrationTokens = 20000
 
 // Calibrate turns a transcoder into a jumprelu with one threshold (or one factor)
 // a layer, so that each layer has the wanted number of active features.

@@ -14,8 +14,9 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
-// evalTokens is how many held-out tokens an evaluation uses unless told otherwise.
-const evalTokens = 20000
+// evalTokens is how many held-out tokens an evaluation uses unless told otherwise; a
+// variable for tests.
+var evalTokens = 20000
 
 // Eval evaluates a transcoder on text that it was not trained on: reconstruction,
 // sparsity, the full replacement model with baselines, and graphs if asked.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,21 +38,8 @@ func TestDatasetSources(t *testing.T) {
 
 // A dataset that is on the disk is used without asking the hub.
 func TestDatasetOffline(t *testing.T) {
-	root := t.TempDir()
-	t.Setenv("CLT_ROOT", root)
-	dir := filepath.Join(root, "out", "datasets", "owner", "tiny")
-	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	line := []byte("{\"body\":\"hello there\"}\n")
-	write := func(name string, data []byte) {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("data/train.jsonl", line)
-	write("fetch.json", []byte(`{"format":"clt-fetch/1","name":"owner/tiny","revision":"main","commit":"x","dataset":true,"files":[{"name":"data/train.jsonl","size":23,"sha256":"`+sha256Hex(line)+`"}]}`))
-	c, err := OpenCorpus(context.Background(), []string{"hub:owner/tiny#body"}, nil)
+	source := hubSource(t, "data/train.jsonl", []byte("{\"body\":\"hello there\"}\n"))
+	c, err := OpenCorpus(context.Background(), []string{source + "#body"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +48,26 @@ func TestDatasetOffline(t *testing.T) {
 			t.Errorf("%q, %v", text.Text, err)
 		}
 	}
+}
+
+// hubSource puts a dataset of one file where an earlier call would have downloaded it.
+func hubSource(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	root := t.TempDir()
+	t.Setenv("CLT_ROOT", root)
+	dir := filepath.Join(root, "out", "datasets", "owner", "tiny")
+	record := fmt.Sprintf(`{"format":"clt-fetch/1","name":"owner/tiny","revision":"main","commit":"x","dataset":true,"files":[{"name":%q,"size":%d,"sha256":%q}]}`,
+		name, len(data), sha256Hex(data))
+	for file, content := range map[string][]byte{name: data, "fetch.json": []byte(record)} {
+		path := filepath.Join(dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return datasetSource + "owner/tiny"
 }
 
 func sha256Hex(data []byte) string {

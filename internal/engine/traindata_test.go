@@ -8,10 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -37,20 +37,27 @@ func sourceFiles(t *testing.T) map[string][]string {
 		line, _ := json.Marshal(map[string]string{"text": text})
 		lines.Write(append(line, '\n'))
 	}
-	var packed, table bytes.Buffer
+	var packed, denser, table bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	_, _ = z.Write(lines.Bytes())
 	_ = z.Close()
+	zs, err := zstd.NewWriter(&denser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = zs.Write(lines.Bytes())
+	_ = zs.Close()
 	p := parquet.NewGenericWriter[row](&table, parquet.MaxRowsPerRowGroup(20))
 	_, _ = p.Write(rows)
 	_ = p.Close()
-	for name, data := range map[string][]byte{"a.txt": plain.Bytes(), "b.jsonl.gz": packed.Bytes(), "c.parquet": table.Bytes()} {
+	for name, data := range map[string][]byte{"a.txt": plain.Bytes(), "b.jsonl.gz": packed.Bytes(), "c.parquet": table.Bytes(), "d.jsonl": lines.Bytes(), "e.jsonl.zst": denser.Bytes()} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return map[string][]string{"world": nil, "text": {filepath.Join(dir, "a.txt")}, "lines": {filepath.Join(dir, "*.jsonl.gz")},
-		"parquet": {filepath.Join(dir, "c.parquet") + "#story"}}
+		"parquet": {filepath.Join(dir, "c.parquet") + "#story"}, "bare lines": {filepath.Join(dir, "d.jsonl")},
+		"zst": {filepath.Join(dir, "e.jsonl.zst")}, "hub": {hubSource(t, "data/train.jsonl", lines.Bytes())}}
 }
 
 // A folder that cannot be written is said before the training, with what to do.
@@ -69,71 +76,6 @@ func TestTrainCannotWrite(t *testing.T) {
 func dataRequest(t *testing.T, sources []string) wire.TrainRequest {
 	return wire.TrainRequest{Setup: wire.Setup{Backend: "go"}, World: sources == nil, Texts: sources, Steps: 6, Features: 8, Batch: 48,
 		Config: json.RawMessage(`{"report_every":1,"stat_tokens":48}`), Out: filepath.Join(t.TempDir(), "clt")}
-}
-
-// drawn are batches of a run's data after so many others, and how many tokens the
-// model or the cache gave.
-func drawn(t *testing.T, s *Service, req wire.TrainRequest, skip, n int) (list [][]float32) {
-	t.Helper()
-	m, _, err := s.model(req.Setup)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg, tc, err := trainConfigs(m, req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	windows, err := openText(t.Context(), m, req.World, req.Texts, dataSeed(req, tc), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := s.openTrainData(m, cfg, tc, windows, req, skip)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for b, err := range d.batches(t.Context(), nil) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, slices.Concat(slices.Concat(b.In...), slices.Concat(b.Out...)))
-		if n--; n == 0 {
-			break
-		}
-	}
-	return list
-}
-
-// A run that goes on after any number of batches sees what it would have seen, from
-// every source, with and without a cache; and a float32 cache gives what the model
-// gives, while it is filled and when it is full.
-func TestResumeEverySource(t *testing.T) {
-	s := testService(t)
-	same := func(a, b [][]float32) bool {
-		return slices.EqualFunc(a, b, func(x, y []float32) bool { return slices.Equal(x, y) })
-	}
-	for name, sources := range sourceFiles(t) {
-		req := dataRequest(t, sources)
-		req.ShuffleMiB, req.Steps = 1, 12 // three blocks
-		streamed := drawn(t, s, req, 0, 12)
-		if len(streamed) != 12 {
-			t.Fatalf("%s: %d batches, want 12", name, len(streamed))
-		}
-		if got := drawn(t, s, req, 7, 5); !same(got, streamed[7:]) {
-			t.Errorf("%s: going on after 7 batches gives others", name)
-		}
-		for _, dtype := range []string{clt.CacheFloat32, clt.CacheInt8} {
-			req.Cache, req.CacheDType = filepath.Join(t.TempDir(), "cache"), dtype
-			first := drawn(t, s, req, 0, 4) // stopped while it is filled
-			rest := drawn(t, s, req, 4, 8)
-			full := drawn(t, s, req, 0, 12)
-			if !same(slices.Concat(first, rest), full) {
-				t.Errorf("%s %s: the full cache gives other batches than while it was filled", name, dtype)
-			}
-			if dtype == clt.CacheFloat32 && !same(full, streamed) {
-				t.Errorf("%s: a float32 cache gives other batches than the model", name)
-			}
-		}
-	}
 }
 
 // Going on with other data, or from a cache of something else, is refused with what

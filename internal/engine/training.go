@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -65,17 +66,20 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err != nil {
 		return out, err
 	}
-	tc.CheckpointDir = filepath.Join(req.Out, "checkpoints")
-	if !req.Resume {
-		if err := os.RemoveAll(tc.CheckpointDir); err != nil {
-			return out, fmt.Errorf("engine: train: %w; is the folder writable?", err)
-		}
-	}
-	done, err := clt.CheckpointStep(tc.CheckpointDir)
+	done, err := firstStep(req, tc)
 	if err != nil {
 		return out, err
 	}
-	tc.DataFrom, tc.TargetDir = done, filepath.Join(req.Out, "at-l0")
+	if req.Resume && done == 0 {
+		out, ok, err := finished(m, cfg, tc, windows, req.Out)
+		if ok {
+			s.log("%s is finished; there is nothing to do", req.Out)
+		}
+		if ok || err != nil {
+			return out, err
+		}
+	}
+	tc.DataFrom = done
 	data, err := s.openTrainData(m, cfg, tc, windows, req, done)
 	if err != nil {
 		return out, err
@@ -109,6 +113,81 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 		return out, resumable(err, tc.CheckpointDir)
 	}
 	return s.finishTraining(ctx, m, result, windows, req, report)
+}
+
+// firstStep is how many steps were done before: those of the newest checkpoint, none
+// for a run that starts again.
+func firstStep(req wire.TrainRequest, tc clt.TrainConfig) (int, error) {
+	if !req.Resume {
+		if err := dropCheckpoints(tc.CheckpointDir); err != nil {
+			return 0, fmt.Errorf("engine: train: %w; is the folder writable?", err)
+		}
+	}
+	return clt.CheckpointStep(tc.CheckpointDir)
+}
+
+// dropCheckpoints removes them all at once: what is killed in between leaves no half
+// of them under their name.
+func dropCheckpoints(dir string) error {
+	aside := filepath.Join(filepath.Dir(dir), ".old-"+filepath.Base(dir))
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, serr := os.Lstat(dir); serr == nil {
+			return err
+		}
+	}
+	return os.RemoveAll(aside)
+}
+
+// finished tells whether a folder holds what the run would make, and gives its
+// evaluation.
+func finished(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig, windows textWindows, dir string) (out wire.TrainResponse, ok bool, err error) {
+	if _, err := os.Stat(filepath.Join(dir, "clt.json")); err != nil {
+		return out, false, nil // nothing was finished here
+	}
+	t, err := clt.Load(dir)
+	if err != nil {
+		return out, false, err
+	}
+	other := func(what string) (wire.TrainResponse, bool, error) {
+		return out, false, fmt.Errorf("engine: train: resume: %s has no checkpoint, and holds a finished transcoder of %s; name another folder, or train anew without -resume", dir, what)
+	}
+	was := t.Info.Train
+	if was == nil || t.Config != cfg {
+		return other(fmt.Sprintf("config %+v, this run wants %+v", t.Config, cfg))
+	}
+	if tc.Path == clt.PathAuto {
+		tc.Path = was.Path
+	}
+	if a, b := was.Deciding(), tc.Deciding(); a != b {
+		return other(fmt.Sprintf("the settings %s, this run wants %s", a, b))
+	}
+	if note := trainedOn(windows, tc); t.Info.Note != note || t.Info.TokenizerSHA256 != m.Tokenizer.SHA256() {
+		return other(fmt.Sprintf("other data (%q, now %q)", t.Info.Note, note))
+	}
+	data, err := os.ReadFile(filepath.Join(dir, evaluationFile))
+	if err == nil {
+		err = json.Unmarshal(data, &out.Metrics)
+	}
+	if err != nil {
+		return out, false, fmt.Errorf("engine: train: resume: %s is finished, but its evaluation cannot be read: %w; use clt eval", dir, err)
+	}
+	out.Out, out.Steps = dir, t.Info.Steps
+	return out, true, nil
+}
+
+// evaluationFile, in the folder of a transcoder, is its evaluation after training.
+const evaluationFile = "evaluation.json"
+
+// trainedOn is the note of a transcoder on its data.
+func trainedOn(windows textWindows, tc clt.TrainConfig) string {
+	note := "trained on " + windows.name
+	if tc.ShuffledTargets {
+		note += " with the targets of other tokens, as a control"
+	}
+	return note
 }
 
 func meanOf(v []float64) float64 {
@@ -153,6 +232,7 @@ func trainConfigs(m *gpt2.Model, req wire.TrainRequest) (clt.Config, clt.TrainCo
 		tc.Seed = req.Seed
 	}
 	tc.Warmup = min(tc.Warmup, max(1, tc.Steps/10))
+	tc.CheckpointDir, tc.TargetDir = filepath.Join(req.Out, "checkpoints"), filepath.Join(req.Out, "at-l0")
 	if err := cfg.Validate(); err != nil {
 		return cfg, tc, err
 	}
@@ -173,13 +253,7 @@ func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt
 	if err != nil {
 		return out, err
 	}
-	t.Info.Note = "trained on " + windows.name
-	if tc := t.Info.Train; tc != nil && tc.ShuffledTargets {
-		t.Info.Note += " with the targets of other tokens, as a control"
-	}
-	if m.Tokenizer != nil {
-		t.Info.TokenizerSHA256 = m.Tokenizer.SHA256()
-	}
+	t.Info.Note, t.Info.TokenizerSHA256 = trainedOn(windows, *t.Info.Train), m.Tokenizer.SHA256() // openText has asked for one
 	if err := t.Save(req.Out); err != nil {
 		return out, err
 	}
@@ -187,12 +261,12 @@ func (s *Service) finishTraining(ctx context.Context, m *gpt2.Model, result *clt
 	if err != nil {
 		return out, err
 	}
-	if err := writeFile(filepath.Join(req.Out, "evaluation.json"), append(data, '\n')); err != nil {
+	if err := writeFile(filepath.Join(req.Out, evaluationFile), append(data, '\n')); err != nil {
 		return out, err
 	}
 	if err := writeFile(filepath.Join(req.Out, "card.md"), []byte(card(filepath.Base(req.Out), t, *metrics))); err != nil {
 		return out, err
 	}
-	_ = os.RemoveAll(filepath.Join(req.Out, "checkpoints"))
+	_ = dropCheckpoints(filepath.Join(req.Out, "checkpoints"))
 	return wire.TrainResponse{Out: req.Out, Steps: result.Steps, Metrics: metrics}, nil
 }
