@@ -58,6 +58,11 @@ func visible(s string) string {
 	return b.String()
 }
 
+// Visible is a text in one line in which every control character, and every character
+// that is invisible or moves its neighbours, is a glyph: what a page or a terminal may
+// show of other people's text. It is not escaped, and loses its middle if it is long.
+func Visible(text string) string { return visible(text) }
+
 // mustHide: C1 controls, format characters without a name of their own,
 // non-characters (illegal in XML or HTML), private use.
 func mustHide(r rune) bool {

@@ -29,13 +29,15 @@ type call struct {
 	ctx   context.Context
 	verb  string
 	in    io.Reader
-	out   *bufio.Writer
+	out   *bufio.Writer // writes to stdout
 	err   io.Writer
 	args  []string        // what is no flag
 	given map[string]bool // flags that stand on the command line
 	svc   *engine.Service
 	bar   *bar
 	saved string // what an interrupt leaves, for people
+
+	stdout io.Writer
 }
 
 // usageError is a call that was wrong: exit status 2.

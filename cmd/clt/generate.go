@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
@@ -59,9 +60,14 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 		if err := c.checkOther(*set, other); err != nil {
 			return err
 		}
+		page, report := &typed{c: c, sample: 1}, c.progress()
+		if !*asJSON {
+			report = page.along(report)
+		}
 		res, err := c.service().Generate(c.ctx, wire.GenerateRequest{Setup: *set, Prompt: prompt, N: *n, Temperature: *temperature,
-			TopK: *topK, TopP: *topP, Seed: *seed, Samples: *samples, Penalty: *penalty, Slide: *slide, Stop: stop, Edits: edits, Other: other, Replacement: replaced}, c.progress())
+			TopK: *topK, TopP: *topP, Seed: *seed, Samples: *samples, Penalty: *penalty, Slide: *slide, Stop: stop, Edits: edits, Other: other, Replacement: replaced}, report)
 		if err != nil {
+			page.end()
 			return err
 		}
 		for _, r := range append([]wire.GenerateResponse{res}, res.More...) {
@@ -75,16 +81,61 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 			return c.json(res)
 		}
 		for i, r := range append([]wire.GenerateResponse{res}, res.More...) {
-			if i > 0 {
-				c.printf("---\n")
-			}
-			if r.Text == "" {
+			text := r.Text
+			if text == "" {
 				ids := idList(r.IDs)
-				c.printf("%s\n", ids.String())
-				continue
+				text = ids.String()
 			}
-			c.printf("%s\n", r.Text)
+			page.write(i+1, text)
 		}
+		page.end()
 		return nil
+	}
+}
+
+// typed writes texts to stdout while they grow: what stands there in the end is the
+// same as if they had been written at once.
+type typed struct {
+	c      *call
+	sample int    // whose text is being written, from 1
+	done   string // what stands there of it
+}
+
+// along writes what is reported, and then lets report see it: not where a bar would
+// be drawn over the text.
+func (t *typed) along(report func(wire.Progress)) func(wire.Progress) {
+	alone := isTerminal(t.c.stdout) && isTerminal(t.c.err)
+	return func(p wire.Progress) {
+		if p.Text != "" {
+			t.write(max(1, int(p.Values["sample"])), p.Text)
+			t.c.saved = "the text so far was written"
+			_ = t.c.out.Flush() // a failed write shows at the end
+		}
+		if !alone {
+			report(p)
+		}
+	}
+}
+
+// write brings the text of a sample up to date.
+func (t *typed) write(sample int, text string) {
+	if sample < t.sample {
+		return // stands there
+	}
+	if sample > t.sample {
+		t.c.printf("\n---\n")
+		t.sample, t.done = sample, ""
+	}
+	if rest, ok := strings.CutPrefix(text, t.done); ok {
+		t.c.printf("%s", rest)
+		t.done = text
+	}
+}
+
+// end closes the line.
+func (t *typed) end() {
+	if t.done != "" {
+		t.c.printf("\n")
+		t.done = ""
 	}
 }

@@ -95,7 +95,7 @@ func (v verb) run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 	f := flag.NewFlagSet(v.name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {}
-	c := &call{ctx: ctx, verb: v.name, in: stdin, out: bufio.NewWriterSize(stdout, 1<<16), err: stderr, given: map[string]bool{}}
+	c := &call{ctx: ctx, verb: v.name, in: stdin, out: bufio.NewWriterSize(stdout, 1<<16), stdout: stdout, err: stderr, given: map[string]bool{}}
 	defer func() {
 		if p := recover(); p != nil {
 			status = c.fault(p)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -172,97 +171,6 @@ func predictions(list []gpt2.Prediction) []wire.Prediction {
 	out := make([]wire.Prediction, len(list))
 	for i, p := range list {
 		out[i] = wire.Prediction{ID: p.ID, Token: p.Text, Logit: p.Logit, Prob: p.Prob}
-	}
-	return out
-}
-
-// Generate continues a prompt with the model, the model under edits, or the full
-// replacement model.
-func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report func(wire.Progress)) (out wire.GenerateResponse, err error) {
-	m, program, err := s.programmed(req.Setup, req.Replacement)
-	if err != nil {
-		return out, err
-	}
-	ids, err := encode(m, req.Prompt)
-	if err != nil {
-		return out, err
-	}
-	if len(req.Edits) > 0 || req.Other != nil {
-		if req.Replacement {
-			return out, fmt.Errorf("engine: generate: edits act on the model itself, not on its replacement; leave out one of the two")
-		}
-		r, _, err := s.join(req.Setup)
-		if err != nil {
-			return out, err
-		}
-		edits, err := s.liveEdits(r, req, ids)
-		if err != nil {
-			return out, err
-		}
-		if program, err = r.LiveProgram(len(ids), edits...); err != nil {
-			return out, err
-		}
-	}
-	cfg := gpt2.DefaultGenerateConfig()
-	cfg.N, cfg.Seed, cfg.Stop, cfg.RepetitionPenalty, cfg.Slide = req.N, req.Seed, req.Stop, req.Penalty, req.Slide
-	cfg.Sampler = gpt2.Sampler{Temperature: req.Temperature, TopK: req.TopK, TopP: req.TopP}
-	if program.Hook != nil && cfg.Slide {
-		return out, fmt.Errorf("engine: generate: edits and replacement models count positions from the start of the text, which slides; leave out one of the two")
-	}
-	samples := max(1, req.Samples)
-	var list []wire.GenerateResponse
-	for cfg.Sample = range samples {
-		done := cfg.Sample * cfg.N
-		g, err := m.Generate(ctx, program, ids, cfg, func(int32) bool {
-			done++
-			tell(report, wire.Progress{Phase: "generate", Done: done, Total: samples * cfg.N})
-			return true
-		})
-		if err != nil {
-			return out, err
-		}
-		one := generated(m, g, req)
-		if req.Replacement {
-			if one.Diverges, err = divergence(ctx, m, g, cfg); err != nil {
-				return out, err
-			}
-		}
-		list = append(list, one)
-	}
-	out = list[0]
-	out.More = list[1:]
-	return out, nil
-}
-
-// divergence continues the prompt with the model itself, up to the first token that
-// is not that of the replacement model.
-func divergence(ctx context.Context, m *gpt2.Model, replaced *gpt2.Generation, cfg gpt2.GenerateConfig) (*wire.Divergence, error) {
-	d, n := &wire.Divergence{Pos: -1}, 0
-	_, err := m.Generate(ctx, gpt2.Program{}, replaced.Prompt, cfg, func(id int32) bool {
-		if n == len(replaced.Tokens) {
-			return false
-		}
-		if other := replaced.Tokens[n]; other != id {
-			*d = wire.Divergence{Pos: len(replaced.Prompt) + n, ID: other, Original: id}
-			text := m.TokenTexts([]int32{other, id})
-			d.Token, d.Model = text[0], text[1]
-			return false
-		}
-		n++
-		return true
-	})
-	return d, err
-}
-
-func generated(m *gpt2.Model, g *gpt2.Generation, req wire.GenerateRequest) wire.GenerateResponse {
-	all := slices.Concat(g.Prompt, g.Tokens)
-	out := wire.GenerateResponse{IDs: all, Logprobs: g.Logprobs, New: len(g.Tokens), Tokens: m.TokenTexts(all)}
-	visible := all
-	if m.Config.BOS >= 0 && len(all) > 0 && all[0] == m.Config.BOS && !req.NoBOS && req.Text != "" {
-		visible = all[1:]
-	}
-	if m.Tokenizer != nil {
-		out.Text = m.Tokenizer.DecodeString(visible)
 	}
 	return out
 }

@@ -207,7 +207,7 @@ func TestBar(t *testing.T) {
 	now := time.Unix(0, 0)
 	var lines []string
 	b := &bar{verb: "train", now: func() time.Time { return now }, begin: now,
-		draw: func(running bool, text string, f float64) {
+		draw: func(running bool, text, _ string, f float64) {
 			lines = append(lines, fmt.Sprintf("%v|%s|%.2f", running, text, f))
 		}}
 	for i := 0; i <= 1000; i++ { // 10 s at 100 steps a second
@@ -236,7 +236,7 @@ func TestBar(t *testing.T) {
 	if len(lines) != 0 {
 		t.Errorf("a quick call drew %v", lines)
 	}
-	if o := barOutput(false, "done", -1); strings.Contains(o.HTML, "<progress") || o.Plain != "done" || o.Markdown != "done" {
+	if o := barOutput(false, "done", "", -1); strings.Contains(o.HTML, "<progress") || o.Plain != "done" || o.Markdown != "done" {
 		t.Errorf("what stays in the notebook: %+v", o)
 	}
 }

@@ -37,7 +37,7 @@ var noTimes = os.Getenv("CLT_NO_TIMES") != ""
 type bar struct {
 	verb       string
 	now        func() time.Time
-	draw       func(running bool, text string, fraction float64)
+	draw       func(running bool, text, written string, fraction float64)
 	begin      time.Time
 	drawn      time.Time
 	shown      bool
@@ -45,7 +45,8 @@ type bar struct {
 	phaseBegin time.Time
 	phaseFrom  int // steps done when the phase was first seen
 	latest     wire.Progress
-	most       int // steps of the work itself: other phases count other things, tokens for one
+	written    string // the text that grows, as far as it is
+	most       int    // steps of the work itself: other phases count other things, tokens for one
 }
 
 func newBar(verb string) *bar {
@@ -53,11 +54,13 @@ func newBar(verb string) *bar {
 	switch {
 	case gonbui.IsNotebook:
 		place := newLive()
-		b.draw = func(running bool, text string, fraction float64) { place.final(barOutput(running, text, fraction)) }
+		b.draw = func(running bool, text, written string, fraction float64) {
+			place.final(barOutput(running, text, written, fraction))
+		}
 	case isTerminal(os.Stderr):
-		b.draw = func(running bool, text string, _ float64) { drawTerminal(os.Stderr, running, text) }
+		b.draw = func(running bool, text, written string, _ float64) { drawTerminal(os.Stderr, running, text, written) }
 	default:
-		b.draw = func(bool, string, float64) {}
+		b.draw = func(bool, string, string, float64) {}
 	}
 	return b
 }
@@ -68,6 +71,9 @@ func (b *bar) update(p wire.Progress) {
 		b.phase, b.phaseBegin, b.phaseFrom = p.Phase, t, p.Done
 	}
 	b.latest = p
+	if p.Text != "" {
+		b.written = viz.Visible(p.Text)
+	}
 	if p.Phase == "" || p.Phase == b.verb {
 		b.most = max(b.most, p.Done)
 	}
@@ -79,15 +85,19 @@ func (b *bar) update(p wire.Progress) {
 	if p.Total > 0 {
 		fraction = min(1, float64(p.Done)/float64(p.Total))
 	}
-	b.draw(true, b.text(t), fraction)
+	b.draw(true, b.text(t), b.written, fraction)
 }
 
-// finish replaces the bar by the last state in words. A call that was too quick for a bar leaves nothing.
+// finish replaces the bar by the last state in words, and by the text that there is if it is all there will be. A call that
+// was too quick for a bar leaves nothing.
 func (b *bar) finish(err error) {
 	if !b.shown {
 		return
 	}
-	b.draw(false, b.last(err), -1)
+	if err == nil {
+		b.written = "" // the result has it
+	}
+	b.draw(false, b.last(err), b.written, -1)
 }
 
 // text is the line beside the bar: "train 120 / 300 · loss 0.031 · 12 s left".
@@ -160,24 +170,41 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// barOutput is the bar in a notebook; the saved notebook keeps the last one, which has no bar.
-func barOutput(running bool, text string, fraction float64) viz.Output {
+// barOutput is the bar in a notebook, with the text that grows below it; the saved notebook keeps the last one, which has no
+// bar.
+func barOutput(running bool, text, written string, fraction float64) viz.Output {
 	o := viz.Output{Markdown: text, Plain: text, Kind: "progress"}
+	if written != "" {
+		o.Markdown, o.Plain = text+"\n\n    "+written, text+"\n"+written
+		written = `<div style="white-space:pre-wrap;margin-top:4px"><bdi>` + html.EscapeString(written) + `</bdi></div>`
+	}
+	style := ""
 	switch {
 	case running && fraction >= 0:
-		o.HTML = fmt.Sprintf(`<div class="tex2jax_ignore mathjax_ignore"><progress max="1" value="%.4f" style="width:240px"></progress> %s</div>`, fraction, html.EscapeString(text))
+		text = fmt.Sprintf(`<progress max="1" value="%.4f" style="width:240px"></progress> %s`, fraction, html.EscapeString(text))
 	case running:
-		o.HTML = `<div class="tex2jax_ignore mathjax_ignore"><progress style="width:240px"></progress> ` + html.EscapeString(text) + `</div>`
+		text = `<progress style="width:240px"></progress> ` + html.EscapeString(text)
 	default:
-		o.HTML = `<div class="tex2jax_ignore mathjax_ignore" style="opacity:0.78">` + html.EscapeString(text) + `</div>`
+		style, text = ` style="opacity:0.78"`, html.EscapeString(text)
 	}
+	o.HTML = `<div class="tex2jax_ignore mathjax_ignore"` + style + `>` + text + written + `</div>`
 	return o
 }
 
-func drawTerminal(w io.Writer, running bool, text string) {
+// writtenTail is how much of a growing text stands beside the bar of a terminal, in characters.
+const writtenTail = 40
+
+func drawTerminal(w io.Writer, running bool, text, written string) {
 	end := ""
 	if !running {
 		end = "\n"
+	}
+	if written != "" {
+		tail := []rune(written)
+		if running && len(tail) > writtenTail {
+			tail = append([]rune("…"), tail[len(tail)-writtenTail:]...)
+		}
+		text += " · " + string(tail)
 	}
 	fmt.Fprintf(w, "\r\x1b[K%s%s", text, end)
 }

@@ -93,6 +93,9 @@ func (s *stream) progress(p wire.Progress) {
 	if s.closed {
 		return
 	}
+	if s.pending != nil && p.Text == "" && p.Phase == s.pending.Phase {
+		p.Text = s.pending.Text // not told at every step, so not to be thinned out
+	}
 	s.pending = &p
 	if p.Phase != s.phase || time.Since(s.sent) >= minGap {
 		s.flush()

@@ -34,6 +34,7 @@ type Progress struct {
 	Total   int                `json:"total,omitempty"`   // steps in all; 0 if not known
 	Message string             `json:"message,omitempty"` // one line, only if it says more than the numbers
 	Values  map[string]float64 `json:"values,omitempty"`  // numbers of this step by name: "loss", "l0"
+	Text    string             `json:"text,omitempty"`    // a text that grows, as far as it is; not told at every step
 }
 
 // Error is a failed call: what went wrong, and what to do about it.
