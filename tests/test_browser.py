@@ -111,7 +111,7 @@ def test_graph_lives_is_saved_reopened_and_trusted(lab, page, folder):
     assert frame.locator("#live").inner_text().strip(), "the live region says nothing about the node"
     frame.locator("#q").fill("Paris")
     assert "found" in frame.locator("#found").inner_text()
-    frame.locator("#cut").evaluate("e => { e.value = 30; e.dispatchEvent(new Event('input')) }")
+    frame.locator("#cut").evaluate("e => { e.value = 30; e.dispatchEvent(new Event('input', { bubbles: true })) }")
     assert frame.locator("#sum").inner_text() != whole, "the slider changes nothing"
     frame.locator("#list").click()
     page.screenshot(path=SHOTS / "graph-alive.png")

@@ -134,7 +134,7 @@ def test_trusted(shown, page, name, theme):
     page.screenshot(path=SHOTS / f"outputs-{theme.lower()}.png")
     one, two = graphs[:2]
     whole = two.text_content("#sum")
-    one.eval_on_selector("#cut", "e => { e.value = 20; e.dispatchEvent(new Event('input')) }")
+    one.eval_on_selector("#cut", "e => { e.value = 20; e.dispatchEvent(new Event('input', { bubbles: true })) }")
     assert one.text_content("#sum") != whole and two.text_content("#sum") == whole, "two frames of one graph are not apart"
     with page.expect_download(timeout=15_000) as got:  # downloads are allowed out of the frame
         two.click("#svg")

@@ -139,7 +139,7 @@ def test_pinned_nodes_stay(open_page):
     f.wait_for_selector("#list li")
     count = "[document.querySelectorAll('#nodes .node').length, document.querySelectorAll('#nodes .pin').length]"
     whole, pinned = f.evaluate(count)
-    f.eval_on_selector("#cut", "e => { e.value = e.min; e.dispatchEvent(new Event('input')) }")
+    f.eval_on_selector("#cut", "e => { e.value = e.min; e.dispatchEvent(new Event('input', { bubbles: true })) }")
     few, still = f.evaluate(count)
     assert pinned >= 1 and still == pinned and few < whole
 
@@ -265,3 +265,147 @@ def test_figures_read_out(open_page):
     f.hover("#figure span >> nth=3")
     assert "position" in f.text_content("#say")
     assert f.evaluate("document.querySelectorAll('[title]').length") == 0  # no second tip
+
+
+WHERE = """(name) => {
+    var pic = document.getElementById('pic'), b = pic.getBoundingClientRect(), D = JSON.parse(document.getElementById('data').textContent);
+    var k = b.width / (2 * D.W), i = D.nodes.id.indexOf(name);
+    return [b.left + D.nodes.x[i] * k, b.top + D.nodes.y[i] * k];
+}"""
+BOX = """(label) => {
+    var text = [...document.querySelectorAll('#nodes text')].find((t) => t.textContent.startsWith(label));
+    if (!text) return null;
+    var b = text.getBoundingClientRect();
+    return [b.left + b.width / 2, b.top + b.height / 2];
+}"""
+
+
+@pytest.fixture
+def groups(open_page):
+    """The graph's frame, with a hand that drags: from and to are the names of nodes, or places."""
+    page = open_page("graph", viewport={"width": 1280, "height": 900})
+    f = frames(page)[0]
+    f.wait_for_selector("#list li")
+    page.locator(".clt-frame").scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('.clt-frame').scrollIntoView()")
+
+    def place(what):
+        inside = f.evaluate(WHERE, what) if isinstance(what, str) else what
+        out = page.locator(".clt-frame").bounding_box()
+        return out["x"] + inside[0], out["y"] + inside[1]
+
+    def drag(start, end):
+        (x, y), (u, v) = place(start), place(end)
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move((x + u) / 2, (y + v) / 2)
+        page.mouse.move(u, v)
+        page.mouse.up()
+
+    def code():
+        f.click("#go")
+        text = f.input_value("#code")
+        f.press("#list", "Escape")
+        return text
+
+    return page, f, drag, code
+
+
+A, B, C = "f7/5108@10", "f9/5110@10", "f6/5107@10"  # features of the last token, none in a group
+
+
+def test_groups_by_dragging(groups):
+    """A node onto another makes a group, a third joins, a part dropped elsewhere leaves, a box is put elsewhere, a box on a box merges."""
+    page, f, drag, code = groups
+    whole = f.evaluate("document.querySelectorAll('#nodes circle').length")
+    drag(A, B)
+    assert f'Group("group 2", "{A}", "{B}")' in code()
+    f.fill("#name", "mine")
+    f.press("#name", "Enter")
+    assert f.evaluate(BOX, "mine · 2") and f.evaluate("document.querySelectorAll('#nodes .part').length") >= 2  # the open group shows its nodes
+    drag(C, f.evaluate(BOX, "mine · 2"))
+    assert f'Group("mine", "{C}", "{A}", "{B}")' in code()
+    drag(B, [300, f.evaluate(WHERE, B)[1] - 6])  # an empty place
+    assert f'Group("mine", "{C}", "{A}")' in code()
+    f.click("#list li >> nth=2")  # a target: the group closes
+    assert f.evaluate("document.querySelectorAll('#nodes .part').length") == 0
+    assert f.evaluate("document.querySelectorAll('#nodes circle').length") == whole - 2
+    before = f.evaluate(BOX, "mine · 2")
+    drag(before, [before[0] - 250, before[1] - 6])
+    after = f.evaluate(BOX, "mine · 2")
+    assert abs(after[0] - before[0] + 250) < 3 and abs(after[1] - before[1] + 6) < 3, (before, after)
+    drag(f.evaluate(BOX, "say Austin · 2"), after)
+    assert code().count("Group(") == 1 and f.evaluate(BOX, "mine · 4")
+    drag(A, f.evaluate(BOX, "mine · 4"))  # into its own box: nothing
+    assert f.evaluate(BOX, "mine · 4")
+    drag(f.evaluate("JSON.parse(document.getElementById('data').textContent).nodes.id.find((id) => id[0] === 't')"), C)  # a token joins nothing
+    assert "Pin two or more" in f.text_content("#live")
+
+
+def test_groups_by_keys(groups):
+    """The same without a pointer: P and G, U for one part and for all, Shift with an arrow."""
+    page, f, _, code = groups
+
+    def go(name):
+        page.keyboard.press("/")
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+
+    f.focus("#list")
+    page.keyboard.press("Escape")
+    for n in (A, B, C):
+        go(n)
+        page.keyboard.press("p")
+    page.keyboard.press("g")  # the pinned "cities in Texas" joins too
+    page.keyboard.type("keys")
+    page.keyboard.press("Enter")
+    assert code().count('Group("keys"') == 1 and f.evaluate(BOX, "keys · 4")
+    f.focus("#list")
+    before = f.evaluate(BOX, "keys · 4")
+    for key in ["ArrowLeft"] * 3 + ["ArrowUp"]:
+        page.keyboard.press("Shift+" + key)
+    after = f.evaluate(BOX, "keys · 4")
+    assert after[0] < before[0] - 25 and after[1] < before[1] - 8, (before, after)
+    go(B)
+    page.keyboard.press("u")
+    assert f.evaluate(BOX, "keys · 3") and B not in code()
+    go("group ‘keys’")
+    f.focus("#list")
+    page.keyboard.press("u")
+    assert f.evaluate(BOX, "keys · 3") is None and "keys" not in code()
+
+
+@pytest.mark.parametrize("name", ["graph", "hostile-graph", "big"])
+def test_labels_keep_clear(open_page, name):
+    """Around a node, names and shares cover neither each other nor a chip; a share without room is in the tip."""
+    f = frames(open_page(name, viewport={"width": 1280, "height": 900}))[0]
+    f.wait_for_selector("#list li")
+    found = f.evaluate("""() => {
+        var pic = document.getElementById('pic'), D = JSON.parse(document.getElementById('data').textContent), bad = [], shares = 0, names = 0;
+        var clash = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1.5 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3.5;
+        D.rank.slice(0, 150).forEach((i) => {
+            var b = pic.getBoundingClientRect(), k = b.width / (2 * D.W);
+            pic.dispatchEvent(new PointerEvent('pointermove', { clientX: b.left + D.nodes.x[i] * k, clientY: b.top + D.nodes.y[i] * k, pointerType: 'mouse', bubbles: true }));
+            var texts = [...document.querySelectorAll('#lit text.halo:not(.few)')].map((e) => [e.textContent, e.getBoundingClientRect()]);
+            var chips = [...document.querySelectorAll('#lit rect.node, #nodes rect.node')].map((e) => ['a chip', e.getBoundingClientRect()]);
+            shares += texts.filter((t) => t[0].endsWith('%')).length;
+            names += texts.filter((t) => !t[0].endsWith('%')).length;
+            texts.forEach((t, n) => texts.slice(n + 1).concat(chips).forEach((u) => { if (clash(t[1], u[1])) bad.push(D.nodes.id[i] + ': ' + t[0] + ' on ' + u[0]); }));
+        });
+        return [bad, shares, names];
+    }""")
+    print(f"\n{name}: {found[1]} shares and {found[2]} names around 150 nodes")
+    assert not found[0] and found[1] > 150, (len(found[0]), found[0][:10])
+
+
+def test_share_in_the_tip(open_page):
+    """While a node is held, the tip of a neighbour says the share."""
+    f = frames(open_page("graph"))[0]
+    f.wait_for_selector("#list li")
+    f.click("#list li >> nth=1")
+    f.evaluate("""() => {
+        var pic = document.getElementById('pic'), D = JSON.parse(document.getElementById('data').textContent), i = D.nodes.id.indexOf('f9/5110@10'), b = pic.getBoundingClientRect(), k = b.width / (2 * D.W);
+        pic.dispatchEvent(new PointerEvent('pointermove', { clientX: b.left + D.nodes.x[i] * k, clientY: b.top + D.nodes.y[i] * k, pointerType: 'mouse', bubbles: true }));
+    }""")
+    assert '+9.9 % of the input of " Austin"' in f.text_content("#tip")

@@ -71,10 +71,10 @@ r.Edges=($('edges').innerHTML.match(/M/g)||[]).length;
 r.Options=$('list').children.length;
 key('ArrowDown');key('ArrowDown');key('Enter');
 r.Live=$('live').textContent;
-r.Lit=document.querySelectorAll('#live-edges .edge').length;
+r.Lit=document.querySelectorAll('#lit .edge').length;
 r.Faded=document.querySelectorAll('#pic.dim').length;
-$('q').value='say';$('q').dispatchEvent(new Event('input'));r.Found=$('found').textContent;key('Escape','q');
-$('cut').value=50;$('cut').dispatchEvent(new Event('input'));r.Half=$('sum').textContent;
+$('q').value='say';$('q').dispatchEvent(new Event('input',{bubbles:true}));r.Found=$('found').textContent;key('Escape','q');
+$('cut').value=50;$('cut').dispatchEvent(new Event('input',{bubbles:true}));r.Half=$('sum').textContent;
 `, &r)
 	if r.Error != "" {
 		t.Fatal(r.Error)

@@ -39,7 +39,7 @@ func TestFrameScript(t *testing.T) {
 const frameHelp = `
 var $=function(i){return document.getElementById(i)},key=function(k,to){($(to||'list')).dispatchEvent(new KeyboardEvent('keydown',{key:k,bubbles:true}))};
 var D=JSON.parse($('data').textContent),ids=D.nodes.id;
-var goTo=function(id){$('q').value=id;$('q').dispatchEvent(new Event('input'));key('Enter','q');key('Escape')};
+var goTo=function(id){$('q').value=id;$('q').dispatchEvent(new Event('input',{bubbles:true}));key('Enter','q');key('Escape')};
 var press=function(id){$(id).click()};
 `
 
@@ -90,7 +90,7 @@ func TestBrowserGroups(t *testing.T) {
 	var r struct {
 		Error, Code, Found, After string
 		Into, Out                 float64
-		Before, Grouped           int
+		Before, Grouped, Closed   int
 	}
 	ids, _ := json.Marshal([]string{members[0].String(), members[1].String(), members[2].String()})
 	run(t, doc, frameHelp+`
@@ -99,7 +99,8 @@ r.Before=$('list').children.length;
 key('g');
 $('name').value='three of it';$('name').dispatchEvent(new Event('change'));
 r.Grouped=$('list').children.length;
-$('q').value='three of it';$('q').dispatchEvent(new Event('input'));r.Found=$('found').textContent;key('Enter','q');key('Escape');
+goTo(ids[D.goal]);r.Closed=$('list').children.length;
+$('q').value='three of it';$('q').dispatchEvent(new Event('input',{bubbles:true}));r.Found=$('found').textContent;key('Enter','q');key('Escape');
 r.Into=[...$('ins').children].reduce(function(s,li){return s+Math.abs(parseFloat(li.firstChild.textContent.replace('−','-').replace('<','')))/100},0);
 [...$('outs').children].forEach(function(li){if(li.lastChild.textContent===D.nodes.say[D.goal])r.Out=parseFloat(li.firstChild.textContent.replace('−','-'))/100});
 press('go');r.Code=$('code').value;
@@ -108,8 +109,8 @@ key('u');r.After=String($('list').children.length);
 	if r.Error != "" {
 		t.Fatal(r.Error)
 	}
-	if r.Grouped != r.Before-2 || r.After != fmt.Sprint(r.Before) || r.Found != "1 found" {
-		t.Errorf("%d nodes, %d when three are joined (%s), %s when undone", r.Before, r.Grouped, r.Found, r.After)
+	if r.Grouped != r.Before+1 || r.Closed != r.Before-2 || r.After != fmt.Sprint(r.Before) || r.Found != "1 found" {
+		t.Errorf("%d nodes, %d when three are joined and their group is open, %d when it is closed (%s), %s when undone", r.Before, r.Grouped, r.Closed, r.Found, r.After)
 	}
 	if math.Abs(r.Into-into) > 0.02 || math.Abs(r.Out-out) > 0.01 {
 		t.Errorf("the group gets %.3f and gives the target %.3f; Grouped says %.3f and %.3f", r.Into, r.Out, into, out)
@@ -153,7 +154,7 @@ r.Some=$('scores').textContent;
 	}
 	var n int
 	var replacement, completeness float64
-	if _, err := fmt.Sscanf(r.Some, "Pinned: %d features · replacement %f · completeness %f", &n, &replacement, &completeness); err != nil {
+	if _, err := fmt.Sscanf(r.Some, "Pinned features: %d · replacement %f · completeness %f", &n, &replacement, &completeness); err != nil {
 		t.Fatalf("%q: %v", r.Some, err)
 	}
 	s := folded.Score()
@@ -191,7 +192,7 @@ func TestBrowserWhatIf(t *testing.T) {
 	two := answer(at.Change{Node: knobs[0]}, at.Change{Node: knobs[1], Factor: 1.5})
 	var r struct{ Error, None, One, Two string }
 	run(t, doc, frameHelp+`
-var turn=function(id,x){goTo(id);$('knob').value=x;$('knob').dispatchEvent(new Event('input'))};
+var turn=function(id,x){goTo(id);$('knob').value=x;$('knob').dispatchEvent(new Event('input',{bubbles:true}))};
 var say=function(){var s='';[...$('what').children].forEach(function(li){if(li.textContent.indexOf(D.nodes.say[D.goal]+' ')===0)s=li.lastChild.textContent});return s};
 turn('`+full.Nodes[knobs[0]].ID.String()+`','0');r.One=say();
 turn('`+full.Nodes[knobs[1]].ID.String()+`','1.5');r.Two=say();
@@ -277,7 +278,7 @@ get('SVG',blobs[0]);get('JSON',blobs[1]);
 	if saved.Format != "clt-view/1" || fmt.Sprint(saved.View.Pins) != "[f11/5111@10]" || saved.View.Names["f6/5107@10"] != "<b>mine</b>" {
 		t.Errorf("the saved state is %+v", saved.View)
 	}
-	if !strings.HasPrefix(r.Boxed, "Pinned: ") || strings.HasPrefix(r.Boxed, "Pinned: 1 ") {
+	if !strings.HasPrefix(r.Boxed, "Pinned features: ") || strings.HasPrefix(r.Boxed, "Pinned features: 1 ") {
 		t.Errorf("a box pins nothing: %q", r.Boxed)
 	}
 }

@@ -34,14 +34,15 @@ const (
 )
 
 // frameData is what the script reads: arrays by edge; by node in Nodes. Places
-// are in half pixels.
+// are in half pixels. The script relies on the order of the fields, here and in
+// frameNodes and whatIf.
 type frameData struct {
 	W       int          `json:"W"`
 	H       int          `json:"H"`
 	Total   int          `json:"total"` // nodes of the full graph
 	Goal    int          `json:"goal"`
 	Most    decimal      `json:"most"` // largest activation
-	Pins    []int        `json:"pins"`
+	Pins    map[int]int  `json:"pins"` // 1 for each
 	Rank    []int        `json:"rank"`
 	Buckets [4][4]any    `json:"buckets"`
 	Groups  []frameGroup `json:"groups"`
@@ -61,7 +62,7 @@ type frameGroup struct {
 	Guess int    `json:"guess"`
 }
 
-// frameNodes are arrays by node; the script relies on the order of the fields.
+// frameNodes are arrays by node.
 type frameNodes struct {
 	ID      []string   `json:"id"`
 	Text    []string   `json:"text"` // in the picture
@@ -96,7 +97,7 @@ var frameNotes = []string{
 	"// pin, name or group something first",
 	"Copied: paste it into a cell.",
 	"Copy the marked text.",
-	"Pinned: # features · replacement # · completeness #, all else counted as error",
+	"Pinned features: # · replacement # · completeness #, all else counted as error",
 }
 
 // decimal is a number with five significant digits.
@@ -124,7 +125,7 @@ var kindLetters = map[attribution.Kind]byte{attribution.Feature: 'f', gathered: 
 
 // data collects what the script needs, and the feature cards.
 func (v *view) data() (frameData, []template.HTML) {
-	d := frameData{W: int(v.W), H: int(v.H), Total: v.totalNodes, Goal: max(v.target, 0), Pins: []int{}, Rank: v.frameRank(), Notes: frameNotes}
+	d := frameData{W: int(v.W), H: int(v.H), Total: v.totalNodes, Goal: max(v.target, 0), Pins: map[int]int{}, Rank: v.frameRank(), Notes: frameNotes}
 	for k, b := range buckets {
 		d.Buckets[k] = [4]any{b.upTo, b.width, b.opacity, doubled(b.dash)}
 	}
@@ -154,7 +155,7 @@ func (v *view) data() (frameData, []template.HTML) {
 		n.Label = append(n.Label, labelPos{x.labelled, unit(x.lx), unit(x.ly), map[string]int{"middle": 1, "end": 2}[x.lanchor]})
 		d.Most = max(d.Most, decimal(x.Activation))
 		if x.pinned {
-			d.Pins = append(d.Pins, i)
+			d.Pins[i] = 1
 		}
 	}
 	d.Kind = kinds.String()
@@ -210,7 +211,7 @@ func (v *view) frame(title string) (string, error) {
 	v.drawGrid(base)
 	base.b.WriteString(`<g id="edges"></g>`)
 	v.drawLegend(base)
-	svg := strings.Replace(base.String(), "<svg ", `<svg class="base" `, 1)
+	svg := strings.Replace(base.String(), "<svg ", `<svg id="base" class="base" `, 1)
 	var b strings.Builder
 	err = frameTemplate.Execute(&b, map[string]any{
 		"Title": visible(title), "CSS": template.CSS(frameCSS), "Script": template.JS(compact(frameJS)), "Data": template.JS(data),

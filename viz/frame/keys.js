@@ -1,45 +1,70 @@
 // Part 3: pointer and keys.
-var tip = $('tip'), from = null;
+var from = null, held = -1;
 var place = (ev) => {
   var b = pic.getBoundingClientRect(), k = 2 * W / b.width;
   return [(ev.clientX - b.left) * k, (ev.clientY - b.top) * k, k];
 };
-// pick is the nearest node under the pointer
-var pick = (ev) => {
-  var p = place(ev), best = -1, least = (ev.pointerType === 'touch' ? 32 : 24) * p[2];
+// pick is the nearest node under the pointer; for what is dragged (skip), under
+// its very tip. A part comes before the box that covers it.
+var pick = (ev, skip) => {
+  var p = place(ev), best = -1, least = (skip >= 0 ? 8 : ev.pointerType === 'touch' ? 32 : 24) * p[2];
   K.forEach((k, i) => {
-    if (!on[i]) return;
-    var half = wides[i] / 2, d = hypot(max(0, abs(p[0] - xs[i]) - half), half ? max(0, abs(p[1] - ys[i]) - rs[i]) : p[1] - ys[i]);
+    if (!on[i] || i === skip) return;
+    var wide = wides[i] / 2, d = hypot(max(0, abs(p[0] - xs[i]) - wide), wide ? max(0, abs(p[1] - ys[i]) - rs[i]) : p[1] - ys[i]) - 9 * part(i);
     if (d < least) { least = d; best = i; }
   });
   return best;
 };
-var box = (ev) => {
-  var p = place(ev), x = min(p[0], from[0]), y = min(p[1], from[1]);
-  return { x: x, y: y, width: abs(p[0] - from[0]), height: abs(p[1] - from[1]) };
+// drop ends a drag of node i at a place, over node o or none: what can be in a
+// group joins what it is dropped on; a part that is dropped elsewhere leaves its
+// group; a box stays where it is put
+var drop = (i, o, x, y) => {
+  var same = home[i] && home[i] === home[o], joins = 'fges'.includes(K[o]);
+  if (K[i] === 's' && (same || !joins)) move(i, x, y);
+  else if (joins && !same) group([i, o]);
+  else if (part(i) && !same) take([i]);
 };
-pic.onpointerdown = (ev) => { if (ev.button === 0 && ev.pointerType !== 'touch' && pick(ev) < 0) from = place(ev); };
+var move = (i, x, y) => {
+  groupOf(i).at = [round(x), round(y)];
+  regroup();
+  redraw();
+};
+pic.onpointerdown = (ev) => {
+  if (ev.button || ev.pointerType === 'touch') return;
+  from = place(ev);
+  held = pick(ev);
+};
 pic.onpointermove = (ev) => {
-  if (from) return set($('box'), box(ev));
-  var i = pick(ev);
+  var i = pick(ev), [x, y] = place(ev);
+  if (from) {
+    var [u, v] = from, h = half(held), r = rs[held];
+    if (held < 0) return set(frame, { x: min(x, u), y: min(y, v), width: abs(x - u), height: abs(y - v) });
+    set(frame, { x: x - h, y: y - r, width: 2 * h, height: 2 * r });
+    i = pick(ev, held);
+  }
   hover(i);
-  pic.style.cursor = i < 0 ? 'default' : 'pointer';
   tip.hidden = i < 0;
   if (i < 0) return;
-  tip.textContent = hovers[i];
-  var k = pic.clientWidth / (2 * W), x = xs[i] * k, y = ys[i] * k;
-  tip.style = 'left:' + max(0, min(x - 100, pic.clientWidth - 330)) + 'px;' + (y < 90 ? 'top:' + (y + 24) : 'bottom:' + (pic.clientHeight - y + 22)) + 'px';
+  var e = around(focus).find((e) => src[e] === i || dst[e] === i); // between it and the node that is held
+  tip.textContent = hovers[i] + (e >= 0 && i !== focus ? ' · ' + signed(w(e)) + ' of the input of ' + says[dst[e]] : '');
+  y = 50 * ys[i] / H;
+  tip.style = 'left:clamp(0px,' + 50 * xs[i] / W + '% - 100px,100% - 330px);' + (y < 20 ? 'top:calc(' + y : 'bottom:calc(' + (100 - y)) + '% + 23px)';
+};
+var release = () => {
+  set(frame, { width: 0, height: 0 });
+  from = null;
 };
 pic.onpointerleave = () => {
+  release();
   hover(-1);
   tip.hidden = true;
 };
 pic.onclick = (ev) => {
-  var b = from && box(ev), i = pick(ev);
-  set($('box'), { width: 0, height: 0 });
-  from = null;
-  if (b && b.width + b.height > 20) {
-    K.forEach((k, i) => { if (on[i] && 'fegs'.includes(k) && xs[i] > b.x && xs[i] < b.x + b.width && ys[i] > b.y && ys[i] < b.y + b.height) pins[i] = 1; });
+  var [x, y] = place(ev), i = pick(ev), [u, v] = from || [x, y], far = hypot(x - u, y - v) > 16;
+  release();
+  if (far && held >= 0) drop(held, pick(ev, held), x, y);
+  else if (far) {
+    K.forEach((k, i) => { if (on[i] && 'fegs'.includes(k) && (xs[i] - x) * (xs[i] - u) < 0 && (ys[i] - y) * (ys[i] - v) < 0) pins[i] = 1; });
     redraw();
   } else if (i < 0) clear();
   else if (ev.shiftKey) pin(i);
@@ -51,74 +76,69 @@ var near = (step) => {
   var best = -1;
   K.forEach((k, i) => {
     var dx = (xs[i] - xs[at]) * step;
-    if (on[i] && i !== at && layers[i] === layers[at] && dx > 0 && (best < 0 || dx < (xs[best] - xs[at]) * step)) best = i;
+    if (on[i] && layers[i] === layers[at] && dx > 0 && (best < 0 || dx < (xs[best] - xs[at]) * step)) best = i;
   });
   return best;
 };
-var toggle = (id) => {
-  $(id).checked = !$(id).checked;
-  redraw();
-};
 var step = (d) => {
-  cut.value = +cut.value + d;
+  cut.stepUp(d);
   redraw();
 };
-var help = () => { $('keys').open ^= 1; };
 doc.onkeydown = (ev) => {
-  var k = ev.key, to = ev.target, typing = to.matches('[type=search],[type=text],textarea'), found = ranked().find((i) => hits?.[i]);
+  var k = ev.key, to = ev.target, typing = to === find || to === field || to === area, found = ranked().find((i) => hits[i]);
   if (ev.ctrlKey || ev.metaKey || ev.altKey) return;
   if (k === 'Escape') {
     if (find.value) {
       find.value = '';
-      search();
+      redraw();
     } else clear();
-    $('code').hidden = true;
-    if (typing) $('list').focus();
+    area.hidden = true;
+    if (typing) rows.focus();
     return;
   }
   if (typing) {
-    if (k !== 'Enter' || to.id === 'code') return;
+    if (k !== 'Enter' || to === area) return;
     if (to === find) go(found, 2);
-    $('list').focus();
+    rows.focus();
     return;
   }
   if (k[1] && to.matches('input,button,summary')) return;
-  var act = {
+  var way = 'LURD'.indexOf(k[5]);
+  var act = way >= 0 && ev.shiftKey && groupOf(at) ? () => move(at, xs[at] + 24 * (way % 2 ? 0 : way - 1), ys[at] + 24 * (way % 2 && way - 2)) : {
     ArrowUp: () => go(dst[outputs(at)[0]]),
     ArrowDown: () => go(src[inputs(at)[0]]),
     ArrowLeft: () => go(near(-1)),
     ArrowRight: () => go(near(1)),
     Enter: () => go(at, 1),
-    p: () => pin(at), g: group, u: ungroup, e: () => toggle('err'), b: () => toggle('inp'),
-    '[': () => step(-5), ']': () => step(5), '/': () => find.focus(), '?': help
+    p: pin, g: group, u: ungroup, e: () => the.err.click(), b: () => the.inp.click(),
+    '[': () => step(-5), ']': () => step(5), '/': () => find.focus(), '?': () => { the.keys.open ^= 1; }
   }[k[1] ? k : k.toLowerCase()];
   if (act) {
     act();
     ev.preventDefault();
   }
 };
-var clicks = {
-  group, suggest, png, pin: () => pin(at), un: ungroup, go: code,
-  svg: () => save('graph.svg', picture(), 'image/svg+xml'),
-  json: () => save('view.json', JSON.stringify({ format: 'clt-view/1', view: state(), graph: JSON.parse(source) })),
-  reset: () => turn({})
-};
-for (var id in clicks) $(id).onclick = clicks[id];
-field.onchange = rename;
-find.oninput = search;
-var turn = (all) => {
+var turn = (all = {}) => {
   knobs = all;
   knob();
   predict();
 };
-$('knob').oninput = () => turn({ ...knobs, [at]: +$('knob').value });
-['cut', 'eff', 'act', 'err', 'inp'].forEach((id) => { $(id).oninput = redraw; });
-addEventListener('message', (ev) => {
+var clicks = {
+  group, suggest, png, pin, un: ungroup, go: code,
+  svg: () => save('graph.svg', picture()),
+  json: () => save('view.json', JSON.stringify({ format: 'clt-view/1', view: state(), graph: JSON.parse(source) })),
+  reset: turn
+};
+for (let id in clicks) the[id].onclick = () => clicks[id]();
+field.onchange = rename;
+dial.oninput = () => turn({ ...knobs, [at]: +dial.value });
+the.bar.oninput = redraw;
+onmessage = (ev) => {
   var m = ev.data;
-  if (ev.source === parent && m && m.clt === 1 && m.t === 'theme') set(root, { 'data-theme': m.mode === 'dark' ? 'dark' : 'light' });
-});
-addEventListener('resize', size);
-$('keys').ontoggle = size;
+  if (ev.source === parent && m?.clt && m.t === 'theme') set(root, { 'data-theme': m.mode });
+};
+onresize = size;
+the.keys.ontoggle = size;
 regroup();
 redraw();
-$('scroll').scrollLeft = 1e4;
+the.scroll.scrollLeft = 1e4;

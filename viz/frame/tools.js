@@ -10,41 +10,46 @@ var row = (ul, i, value, cls) => {
   return li;
 };
 var side = (id, name, es, ends) => {
-  var few = es.slice(0, 40), n = es.length;
-  $(id + '-name').textContent = name + (n ? ': ' + (n > 40 ? '40 of ' : '') + n + ', share of input' : ': none shown');
-  empty(id);
-  few.forEach((e) => { row($(id), ends[e], signed(w(e)), w(e) < 0 ? 'neg' : ''); });
+  var n = es.length;
+  write(id + '-name', name + (n ? ': ' + (n > 40 ? '40 of ' : '') + n + ', share of input' : ': none shown'));
+  empty(the[id]);
+  es.slice(0, 40).forEach((e) => { row(the[id], ends[e], signed(w(e)), w(e) < 0 ? 'neg' : ''); });
 };
 var list = () => {
-  var ul = empty('list'), n = 0;
+  var n = 0;
+  empty(rows);
   ranked().forEach((i) => {
     if (!on[i] || hits && !hits[i] || n++ > 999) return;
-    set(row(ul, i, K[i] === 'l' ? pct(chance[i]) : num(pulls[i]), 'num'), { id: 'o' + i, role: 'option' });
+    set(row(rows, i, K[i] === 'l' ? pct(chance[i]) : num(pulls[i]), 'num'), { id: 'o' + i, role: 'option' });
   });
-  $('list-name').textContent = (hits ? 'Found: ' : 'Nodes by influence: ') + n;
+  write('list-name', (hits ? 'Found: ' : 'Nodes by influence: ') + n);
 };
 var marked, mark = () => {
-  var ul = $('list'), now = $('o' + at);
-  if (marked) marked.removeAttribute('aria-selected');
-  ul.removeAttribute('aria-activedescendant');
-  marked = now;
-  if (!now) return;
-  set(now, { 'aria-selected': true });
-  set(ul, { 'aria-activedescendant': now.id });
-  ul.scrollTop = now.offsetTop - ul.offsetTop - 60;
+  marked?.removeAttribute('aria-selected');
+  marked = the['o' + at];
+  set(rows, { 'aria-activedescendant': marked?.id ?? '' });
+  if (!marked) return;
+  set(marked, { 'aria-selected': true });
+  rows.scrollTop = marked.offsetTop - rows.offsetTop - 60;
 };
 // go makes a node the current one; hold also keeps its edges lit (2: always)
 var go = (i, hold) => {
   if (!(i >= 0)) return;
+  var was = home[at];
   at = i;
+  if (home[i] !== was) { // open its group, close the other
+    select();
+    drawNodes();
+    list();
+  }
   if (hold) focus = focus === i && hold < 2 ? -1 : i;
   else if (focus >= 0) focus = i;
   side('ins', 'Inputs', inputs(i), src);
   side('outs', 'Outputs', outputs(i), dst);
   say(hovers[i] + (pins[i] ? ' · pinned' : ''));
-  $('pin').textContent = pins[i] ? 'Unpin' : 'Pin';
-  field.value = groupOf(i)?.label ?? names[i] ?? '';
-  $('un').disabled = !groupOf(i);
+  write('pin', pins[i] ? 'Unpin' : 'Pin');
+  field.value = groupOf(i)?.label ?? names[ids[i]] ?? '';
+  the.un.disabled = !home[i];
   card(focus);
   knob();
   mark();
@@ -60,7 +65,7 @@ var clear = () => {
   card(-1);
   highlight(-1);
 };
-var pin = (i) => {
+var pin = (i = at) => {
   if (pins[i]) delete pins[i];
   else pins[i] = 1;
   redraw();
@@ -68,6 +73,7 @@ var pin = (i) => {
 };
 var redraw = () => {
   select();
+  search();
   drawEdges();
   drawNodes();
   list();
@@ -77,10 +83,10 @@ var redraw = () => {
 };
 // card shows the feature card of a node, if there is one
 var card = (i) => {
-  [...$('cards').children].forEach((c, k) => { c.hidden = i < 0 || cardOf[i] !== k; });
+  [...the.cards.children].forEach((c, k) => { c.hidden = cardOf[i] !== k; });
   size();
 };
-var size = () => { if (parent !== window) parent.postMessage({ clt: 1, t: 'ready', h: doc.body.offsetHeight }, '*'); };
+var size = () => { parent.postMessage({ clt: 1, t: 'ready', h: doc.body.offsetHeight }, '*'); };
 
 var rename = () => {
   var text = field.value.slice(0, 80);
@@ -90,49 +96,47 @@ var rename = () => {
     g.guess = 0;
     regroup();
   } else {
-    names[at] = text;
+    if (text) names[ids[at]] = text;
+    else delete names[ids[at]];
     texts[at] = text || ids[at];
     says[at] = ids[at] + (text && ' ‘' + text + '’');
     hovers[at] = says[at] + hovers[at].slice(hovers[at].indexOf(' ·'));
   }
   redraw();
 };
-// group joins the pinned nodes that are in no group yet; several groups merge
-var group = () => {
-  var nodes = [], label = '';
-  for (var i in pins) {
-    var g = groupOf(i);
-    if (g) {
-      nodes.push(...g.nodes);
-      label = g.label;
-    } else if ('fge'.includes(K[i])) nodes.push(+i);
-  }
-  if (nodes.length < 2) return say(notes[0]);
-  groups = groups.filter((g, k) => !pins[N + k]).concat({ label: label || 'group ' + (groups.length + 1), nodes: nodes, guess: 0 });
-  pins = {};
+// regroups: these nodes leave their groups, and form the new one if there is one
+var take = (list, made = []) => {
+  for (var i in pins) if (i >= N || made[0] && list.includes(+i)) delete pins[i];
+  groups = groups.map((g) => ({ ...g, nodes: g.nodes.filter((j) => !list.includes(j)) })).filter((g) => g.nodes[1]).concat(made);
+  focus = over = -1;
   regroup();
-  at = K.length - 1;
+  at = made[0] ? K.length - 1 : list[0];
   redraw();
+};
+// group joins nodes and whole groups
+var group = (list = Object.keys(pins)) => {
+  var nodes = [], label;
+  list.forEach((i) => {
+    var g = groupOf(i);
+    if (g) label = g.label;
+    if (g || 'fge'.includes(K[i])) nodes.push(...g?.nodes ?? [+i]);
+  });
+  if (!nodes[1]) return say(notes[0]);
+  take(nodes, [{ label: label || 'group ' + (groups.length + 1), nodes: nodes, guess: 0 }]);
   field.focus();
   field.select();
 };
-var ungroup = () => {
-  if (!groupOf(at)) return;
-  var g = groups.splice(at - N, 1)[0];
-  for (var i in pins) if (groupOf(i)) delete pins[i];
-  regroup();
-  at = g.nodes[0];
-  redraw();
-};
+// ungroup takes the current node out of its group, or undoes the current group
+var ungroup = () => { if (home[at]) take(groupOf(at)?.nodes ?? [at]); };
 var suggest = () => {
   var more = hints.filter((g) => !g.nodes.some((i) => home[i]));
   if (!more.length) return say(notes[1]);
-  groups = groups.concat(more);
+  groups.push(...more);
   regroup();
   redraw();
   say(notes[2]);
 };
-var say = (text) => { live.textContent = text; };
+var said, say = (text) => { if (text !== said) write('live', said = text); };
 
 // scores of the pinned part: what is neither pinned nor input counts as error
 var scores = () => {
@@ -153,64 +157,59 @@ var scores = () => {
       a[s] = (a[s] || 0) + v;
     }
   });
-  $('scores').textContent = n ? notes[9].replace('#', n).replace('#', (inputs / probs).toFixed(3)).replace('#', (done / all).toFixed(3)) : notes[3];
+  write('scores', n ? notes[9].replace('#', n).replace('#', (inputs / probs).toFixed(3)).replace('#', (done / all).toFixed(3)) : notes[3]);
 };
 
 // what if: the local replacement model is linear, so the effects of several
 // changed features add up (Respond in package attribution)
 var knob = () => {
-  var k = effects.nodes.indexOf(at);
-  $('knobs').hidden = k < 0;
-  $('knob').value = knobs[at] ?? 1;
-  $('times').textContent = '× ' + (+$('knob').value).toFixed(1);
+  the.knobs.hidden = !turnable.includes(at);
+  dial.value = knobs[at] ?? 1;
+  write('times', '× ' + (+dial.value).toFixed(1));
 };
 var predict = () => {
-  var T = effects, n = T.nodes.length, v = T.nodes.concat(T.goals).map(() => 0), off = 0, used = 0;
-  T.nodes.forEach((i, k) => {
-    var a = acts[i], push = (knobs[i] ?? 1) - 1;
-    if (!push) return;
-    used++;
-    push *= 1 + v[k] / a;
-    T.effects[k].forEach((x, j) => { v[j] += push * x; });
+  var v = turnable.concat(goals).map(() => 0), off = 0, used = 0, ul = empty(the.what);
+  turnable.forEach((i, k) => {
+    var push = ((knobs[i] ?? 1) - 1) * (1 + v[k] / acts[i]);
+    if (push) used = 1;
+    table[k].forEach((x, j) => { v[j] += push * x; });
   });
-  T.nodes.forEach((i, k) => { if (!(i in knobs) && acts[i] + v[k] < 0) off++; });
-  var ul = empty('what');
-  if (!used) return size();
-  html(ul, 'li', 'dim', notes[off ? 5 : 4].replace('#', off));
-  T.goals.map((i, k) => [i, v[n + k]]).sort((a, b) => abs(b[1]) - abs(a[1])).slice(0, 6).forEach((p) => {
-    html(ul, 'li', '', says[p[0]]).append(html(ul, 'b', p[1] < 0 ? 'neg' : '', ' ' + signed(p[1], num)));
-  });
+  turnable.forEach((i, k) => { if (!(i in knobs) && acts[i] + v[k] < 0) off++; });
+  if (used) {
+    html(ul, 'li', 'dim', notes[off ? 5 : 4].replace('#', off));
+    goals.map((i, k) => [i, v[turnable.length + k]]).sort((a, b) => abs(b[1]) - abs(a[1])).forEach((p) => {
+      html(ul, 'li', '', says[p[0]]).append(html(ul, 'b', p[1] < 0 ? 'neg' : '', ' ' + signed(p[1], num)));
+    });
+  }
   size();
 };
 
 var state = () => {
-  var id = (i) => ids[i], named = {};
-  for (var i in names) if (names[i]) named[ids[i]] = names[i];
-  return { pins: Object.keys(pins).filter((i) => i < N).map(id), names: named, groups: groups.filter((g) => !g.guess).map((g) => ({ label: g.label, nodes: g.nodes.map(id) })) };
+  var id = (i) => ids[i];
+  return { pins: Object.keys(pins).filter((i) => i < N).map(id), names, groups: groups.filter((g) => !g.guess).map((g) => ({ ...g, nodes: g.nodes.map(id) })) };
 };
 var code = () => {
-  var s = state(), q = JSON.stringify, lines = [];
-  if (s.pins.length) lines.push('Pin(' + s.pins.map(q).join(', ') + ')');
-  for (var i in s.names) lines.push('Named(' + q(i) + ', ' + q(s.names[i]) + ')');
-  s.groups.forEach((g) => { lines.push('Group(' + [g.label].concat(g.nodes).map(q).join(', ') + ')'); });
-  var box = $('code');
-  box.value = lines.length ? 'g = g.' + lines.join('.\n\t') : notes[6];
-  box.hidden = false;
+  var s = state(), lines = [], call = (name, list) => { if (list[0]) lines.push(name + '(' + list.map((x) => JSON.stringify(x)).join(', ') + ')'); };
+  call('Pin', s.pins);
+  for (var i in s.names) call('Named', [i, s.names[i]]);
+  s.groups.forEach((g) => { call('Group', [g.label, ...g.nodes]); });
+  area.value = lines[0] ? 'g = g.' + lines.join('.\n\t') : notes[6];
+  area.hidden = false;
   size();
-  box.select();
-  say(doc.execCommand('copy') ? notes[7] : notes[8]);
+  area.select();
+  say(notes[doc.execCommand('copy') ? 7 : 8]);
 };
-var save = (name, data, type) => {
+var save = (name, data) => {
   var a = doc.createElement('a');
-  a.href = URL.createObjectURL(new Blob([data], { type: type }));
+  a.href = URL.createObjectURL(new Blob([data]));
   a.download = name;
   a.click();
 };
 // picture is the graph as it stands, with every colour written out
 var picture = () => {
-  var out = doc.querySelector('.base').cloneNode(true), style = getComputedStyle(root);
-  ['nodes', 'live-edges'].map($).forEach((e) => { out.append(e.cloneNode(true)); });
-  el(out, 'style', {}, doc.querySelector('style').textContent);
+  var out = the.base.cloneNode(true), style = getComputedStyle(root);
+  out.append(the.nodes.cloneNode(true), the.lit.cloneNode(true));
+  el(out, 'style', {}, the.css.textContent);
   return new XMLSerializer().serializeToString(out).replace(/var\((--\w+)\)/g, (m, v) => style.getPropertyValue(v));
 };
 var png = () => {
@@ -225,10 +224,7 @@ var png = () => {
 };
 var search = () => {
   var q = find.value.trim().toLowerCase(), n = 0;
-  hits = q ? {} : null;
-  if (q) K.forEach((k, i) => { if (on[i] && (says[i] + ' ' + ids[i]).toLowerCase().includes(q)) n += hits[i] = 1; });
-  $('found').textContent = q ? n + ' found' : '';
-  drawNodes();
-  list();
-  mark();
+  hits = q ? {} : 0;
+  if (q) K.forEach((k, i) => { if (on[i] && (says[i] + ids[i]).toLowerCase().includes(q)) n += hits[i] = 1; });
+  write('found', q ? n + ' found' : '');
 };
