@@ -15,7 +15,7 @@ const (
 	ActReLU       = "relu"       // a = max(h, 0)
 	ActJumpReLU   = "jumprelu"   // a = h where h > theta, one theta per feature
 	ActTopK       = "topk"       // the K largest positive h of each layer and token
-	ActGlobalTopK = "globaltopk" // not trained: the K·layers positive h of a token largest by h·‖W_dec‖, over all layers together
+	ActGlobalTopK = "globaltopk" // not trained: the K·layers positive h of a token largest by h·‖W_dec‖, over all layers together; see ToJumpReLU for where they are not known at once
 	ActTokenTopK  = "tokentopk"  // trained: the K·layers largest positive h of each token, over all layers; used: JumpReLU with one theta per layer
 	ActBatchTopK  = "batchtopk"  // trained: the K·layers·tokens largest of a batch; used: JumpReLU with one fixed theta
 )

@@ -22,14 +22,15 @@ type EncoderNodes struct {
 // [..., d_model]: the pre-activations h = W·x + b and the activations, both
 // [..., features].
 func (c Config) EncodeNode(read *Node, w EncoderNodes) (pre, act *Node) {
-	pre = c.preActivation(read, w)
+	pre = c.PreActivationNode(read, w)
 	if c.Activation == ActJumpReLU && w.Bandwidth > 0 {
 		return pre, jumpReLU(pre, w.Threshold, w.Bandwidth)
 	}
 	return pre, c.Activate(pre, w.Threshold)
 }
 
-func (c Config) preActivation(read *Node, w EncoderNodes) *Node {
+// PreActivationNode computes one layer's h = W·x + b, [..., features].
+func (c Config) PreActivationNode(read *Node, w EncoderNodes) *Node {
 	w.W.AssertDims(c.Features, c.DModel)
 	w.B.AssertDims(c.Features)
 	h := product(read, read.Rank()-1, w.W, 1, w.Product) // [..., features]

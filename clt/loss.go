@@ -81,7 +81,7 @@ func (c Config) loss(tc TrainConfig, in lossInputs) lossOutputs {
 func (c Config) trainingActivations(tc TrainConfig, in lossInputs, out *lossOutputs) (pre, act []*Node) {
 	tokens := in.x[0].Shape().Dimensions[0]
 	for l := range c.Layers {
-		pre = append(pre, c.preActivation(in.x[l], in.enc[l]))
+		pre = append(pre, c.PreActivationNode(in.x[l], in.enc[l]))
 	}
 	if c.Activation == ActBatchTopK {
 		want := tokens * c.Layers * c.K
@@ -126,7 +126,7 @@ func (c Config) belowWhenIdle() bool { return c.Activation != ActTopK && c.Activ
 // of [tokens, features].
 func deadPenalty(c Config, in lossInputs, l int, dead, norm, threshold *Node) *Node {
 	mean := ReduceAndKeep(in.x[l], ReduceMean, 0) // [1, d_model]
-	below := Neg(Squeeze(c.preActivation(mean, in.enc[l]), 0))
+	below := Neg(Squeeze(c.PreActivationNode(mean, in.enc[l]), 0))
 	switch c.Activation {
 	case ActJumpReLU:
 		below = Add(below, in.enc[l].Threshold)

@@ -25,7 +25,7 @@ func (c Config) Activate(h, threshold *Node) *Node {
 		}
 		return topK(h, c.K)
 	case ActGlobalTopK:
-		panic(fmt.Errorf("clt: a transcoder with top-k over all layers knows what is on in a layer only when it has read all of them, so it cannot stand in for the model while that runs; use encode, attribute and intervene in constrained mode"))
+		panic(fmt.Errorf("clt: a transcoder with top-k over all layers knows what is on in a layer only when it has read all of them, so it cannot stand in for the model while that runs; turn it into a jumprelu first (ToJumpReLU)"))
 	}
 	panic(fmt.Errorf("clt: unknown activation %q", c.Activation))
 }

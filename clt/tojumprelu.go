@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
+	"math"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -16,14 +16,15 @@ import (
 
 // ToJumpReLU returns the transcoder with thresholds that give, on raw activations,
 // so many active features per token in each layer: l0[layer], or for nil what the
-// training of a topk, tokentopk or batchtopk transcoder keeps. One threshold a
-// layer is found; a jumprelu transcoder's own are all multiplied by one factor a
-// layer. The result is a jumprelu transcoder that shares all other weights.
+// training of a topk, tokentopk or batchtopk transcoder keeps, or a globaltopk. One
+// threshold a layer is found; a jumprelu transcoder's own are all multiplied by one
+// factor a layer, and a feature of a globaltopk, which ranks by h·‖W_dec‖, gets the
+// layer's threshold of that divided by its own ‖W_dec‖. The result is a jumprelu transcoder that shares all other weights.
 //
 // The thresholds are order statistics of the pre-activations, so that L0 is met to
 // one feature on the data that is given.
 func ToJumpReLU(ctx context.Context, b compute.Backend, t *Transcoder, data iter.Seq2[Batch, error], l0 []float64) (*Transcoder, error) {
-	if l0 == nil && !TakesK(t.Activation) {
+	if l0 == nil && !TakesK(t.Activation) && t.Activation != ActGlobalTopK {
 		return nil, fmt.Errorf("clt: calibrate: a %s transcoder keeps no given number of features; say how many are wanted", t.Activation)
 	}
 	if l0 != nil && len(l0) != t.Layers {
@@ -34,7 +35,7 @@ func ToJumpReLU(ctx context.Context, b compute.Backend, t *Transcoder, data iter
 		return nil, fmt.Errorf("clt: calibrate: %w", err)
 	}
 	r := *t
-	r.Config.Activation, r.Config.K, r.Threshold = ActJumpReLU, 0, nil
+	r.Activation, r.K, r.Signed, r.Threshold = ActJumpReLU, 0, false, nil
 	for l := range t.Layers {
 		want := p.kept[l]
 		if l0 != nil {
@@ -47,13 +48,14 @@ func ToJumpReLU(ctx context.Context, b compute.Backend, t *Transcoder, data iter
 		if v := p.positive[l]; len(v) > want {
 			cut = vec.Largest(v, want+1)
 		}
-		if t.Activation != ActJumpReLU {
-			r.Threshold = append(r.Threshold, filled(t.Features, cut))
-			continue
-		}
-		theta := slices.Clone(t.Threshold[l])
+		theta := filled(t.Features, cut)
 		for f := range theta {
-			theta[f] = max(theta[f], leastThreshold) * cut
+			switch t.Activation {
+			case ActJumpReLU:
+				theta[f] *= max(t.Threshold[l][f], leastThreshold)
+			case ActGlobalTopK:
+				theta[f] = min(cut/p.norms[l][f], math.MaxFloat32) // a feature without decoders is never on
+			}
 		}
 		r.Threshold = append(r.Threshold, theta)
 	}
@@ -64,11 +66,13 @@ func ToJumpReLU(ctx context.Context, b compute.Backend, t *Transcoder, data iter
 const leastThreshold = 1e-6
 
 // preacts are the pre-activations of a sample, by layer: those above 0, for
-// jumprelu divided by the threshold; and how many training would keep.
+// jumprelu divided by the threshold, for globaltopk times the decoder norm; and how
+// many are kept.
 type preacts struct {
 	tokens   int
 	positive [][]float32
 	kept     []int
+	norms    [][]float32 // of globaltopk
 }
 
 func (t *Transcoder) preActivations(ctx context.Context, b compute.Backend, data iter.Seq2[Batch, error]) (*preacts, error) {
@@ -84,6 +88,11 @@ func (t *Transcoder) preActivations(ctx context.Context, b compute.Backend, data
 	defer exec.Finalize()
 	exec.SetMaxCache(-1)
 	p := &preacts{positive: make([][]float32, t.Layers), kept: make([]int, t.Layers)}
+	if t.Activation == ActGlobalTopK {
+		if p.norms, err = t.DecoderNorms(); err != nil {
+			return nil, err
+		}
+	}
 	for batch, err := range data {
 		if err == nil {
 			err = ctx.Err()
@@ -126,8 +135,12 @@ func (p *preacts) add(t *Transcoder, h [][]float32, tokens int) {
 	for l, v := range h {
 		first[l] = len(p.positive[l])
 		for i, a := range v {
-			if t.Activation == ActJumpReLU {
+			switch t.Activation {
+			case ActJumpReLU:
 				a /= max(t.Threshold[l][i%t.Features], leastThreshold)
+			case ActGlobalTopK:
+				a *= p.norms[l][i%t.Features]
+				v[i] = a
 			}
 			if a > 0 {
 				p.positive[l] = append(p.positive[l], a)
@@ -145,7 +158,7 @@ func (p *preacts) add(t *Transcoder, h [][]float32, tokens int) {
 			all = append(all, p.positive[l][first[l]:]...)
 		}
 		p.count(t, h, 0, tokens, rowCut(all, tokens*t.Layers*t.K))
-	case ActTokenTopK:
+	case ActTokenTopK, ActGlobalTopK:
 		var row []float32
 		none := make([]float32, t.Features)
 		for i := range tokens {

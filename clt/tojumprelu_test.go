@@ -13,16 +13,17 @@ import (
 func TestToJumpReLU(t *testing.T) {
 	const n = 400
 	b, ctx := goBackend(t), context.Background()
-	for _, activation := range []string{ActTopK, ActTokenTopK, ActBatchTopK, ActJumpReLU, ActReLU} {
+	for _, activation := range []string{ActTopK, ActTokenTopK, ActBatchTopK, ActGlobalTopK, ActJumpReLU, ActReLU} {
 		cfg := configs()["jumprelu"]
 		cfg.Activation = activation
-		if TakesK(activation) {
+		keeps := TakesK(activation) || activation == ActGlobalTopK
+		if keeps {
 			cfg.K = 2
 		}
 		x := randomTranscoder(t, cfg, 3)
 		a := synthetic(cfg.Layers, cfg.DModel, 9, 3, n, 4)
 		var want []float64
-		if !TakesK(activation) {
+		if !keeps {
 			want = []float64{1.5, 2, 0.75}
 		}
 		r, err := ToJumpReLU(ctx, b, x, a.InOrder(n), want)
@@ -36,6 +37,12 @@ func TestToJumpReLU(t *testing.T) {
 		switch activation {
 		case ActTopK:
 			want = []float64{2, 2, 2}
+		case ActGlobalTopK:
+			exact, err := EvalActivations(ctx, b, x, a.InOrder(90))
+			want = exact.L0Layer
+			if onHost := activeOnHost(x, a.Batch); err != nil || !slices.Equal(want, onHost) {
+				t.Errorf("globaltopk: L0 %v, on the host %v, %v", want, onHost, err)
+			}
 		case ActBatchTopK, ActTokenTopK:
 			if math.Abs(m.L0-float64(cfg.Layers*cfg.K)) > 0.1*m.L0 || slices.Equal(r.Threshold[0], r.Threshold[1]) && activation == ActTokenTopK {
 				t.Errorf("%s: L0 %g, want %d", activation, m.L0, cfg.Layers*cfg.K)
@@ -60,4 +67,30 @@ func TestToJumpReLU(t *testing.T) {
 			t.Errorf("%v: %v", l0, err)
 		}
 	}
+}
+
+// activeOnHost counts active features per token, by layer.
+func activeOnHost(x *Transcoder, b Batch) []float64 {
+	n := b.Tokens(x.DModel)
+	pre := make([][]float64, x.Layers)
+	for l := range pre {
+		pre[l] = make([]float64, n*x.Features)
+		for i := range pre[l] {
+			token, f := i/x.Features, i%x.Features
+			pre[l][i] = float64(x.BEnc[l][f])
+			for j := range x.DModel {
+				pre[l][i] += float64(x.WEnc[l][f*x.DModel+j]) * float64(b.In[l][token*x.DModel+j])
+			}
+		}
+	}
+	count := make([]float64, x.Layers)
+	for l, act := range ActivateAllHost(x, pre) {
+		for _, v := range act {
+			if v != 0 {
+				count[l]++
+			}
+		}
+		count[l] /= float64(n)
+	}
+	return count
 }

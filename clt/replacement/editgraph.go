@@ -125,7 +125,7 @@ func clampOutputs(c clt.Config, from, to int, outputs []*Node, enc []clt.Encoder
 		l, site, ok := name.Split()
 		switch {
 		case ok && site == c.Read:
-			pres[l], _ = c.EncodeNode(x, enc[l])
+			pres[l] = c.PreActivationNode(x, enc[l])
 			if c.Skip {
 				skip = skipNode(x, dec[l].Skip)
 			}

@@ -19,10 +19,7 @@ func (s *Service) Calibrate(ctx context.Context, req wire.CalibrateRequest, repo
 	if req.Out == "" {
 		return out, fmt.Errorf("engine: calibrate: no output folder; give one")
 	}
-	if req.Tokens == 0 {
-		req.Tokens = calibrationTokens
-	}
-	r, _, err := s.join(req.Setup)
+	r, err := s.measured("calibrate", req.Setup, &req.Tokens, calibrationTokens)
 	if err != nil {
 		return out, err
 	}

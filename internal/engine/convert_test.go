@@ -4,10 +4,13 @@ import (
 	"context"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
@@ -67,8 +70,8 @@ func TestLazyAttribution(t *testing.T) {
 	}
 }
 
-// Top-k over all layers: a prompt's features and graph are exact, the model cannot
-// be replaced while it runs.
+// Top-k over all layers: a prompt's features and graph are exact; where the model
+// runs with it, thresholds stand in for it, which is said.
 func TestGlobalTopK(t *testing.T) {
 	x, err := clt.Load("../../clt/replacement/testdata/clt_relu_resid_mid/transcoder")
 	if err != nil {
@@ -79,8 +82,9 @@ func TestGlobalTopK(t *testing.T) {
 	if err := x.Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	s := New()
-	defer s.Close()
+	var said []string
+	s := testService(t)
+	s.Log = func(line string) { said = append(said, line) }
 	set, prompt := wire.Setup{Model: "../../gpt2/testdata/tiny2", CLT: dir, Backend: "go"}, wire.Prompt{IDs: []int32{96, 3, 4, 9}}
 	res, err := s.Encode(context.Background(), wire.EncodeRequest{Setup: set, Prompt: prompt}, nil)
 	if err != nil {
@@ -104,7 +108,20 @@ func TestGlobalTopK(t *testing.T) {
 	if _, err := s.Attribute(context.Background(), wire.AttributeRequest{Setup: set, Prompt: prompt, Out: filepath.Join(t.TempDir(), "g.safetensors")}, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Run(context.Background(), wire.RunRequest{Setup: set, Prompt: prompt, Replacement: true}, nil); err == nil {
-		t.Error("a replacement model of it runs")
+	if _, err := s.Run(t.Context(), wire.RunRequest{Setup: set, Prompt: prompt, Replacement: true}, nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Generate(t.Context(), wire.GenerateRequest{Setup: set, Prompt: prompt, N: 3, Replacement: true}, nil); err != nil {
+		t.Error(err)
+	}
+	for _, mode := range []string{replacement.Constrained, replacement.Iterative, replacement.Live} {
+		r, err := s.Intervene(t.Context(), wire.InterveneRequest{Setup: set, Prompt: prompt, Mode: mode, Edits: []string{"1,1,3*0"}}, nil)
+		if err != nil || len(r.Warnings) == 0 || !strings.Contains(r.Warnings[0], "top 8 of all layers") {
+			t.Errorf("%s: %v, warnings %q", mode, err, r.Warnings)
+		}
+	}
+	said = slices.DeleteFunc(said, func(line string) bool { return !strings.Contains(line, "of all layers together") })
+	if len(said) != 1 || !strings.Contains(said[0], "clt calibrate") {
+		t.Errorf("said %q", said)
 	}
 }

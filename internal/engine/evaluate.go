@@ -21,13 +21,13 @@ var evalTokens = 20000
 // Eval evaluates a transcoder on text that it was not trained on: reconstruction,
 // sparsity, the full replacement model with baselines, and graphs if asked.
 func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wire.Progress)) (out wire.Evaluation, err error) {
-	if req.Tokens == 0 {
-		req.Tokens = evalTokens
+	if req.Graphs < 0 {
+		return out, fmt.Errorf("engine: eval: %d graphs; give 0 or more", req.Graphs)
 	}
-	if req.Tokens < 0 || req.Graphs < 0 {
-		return out, fmt.Errorf("engine: eval: %d tokens and %d graphs; give 0 or more", req.Tokens, req.Graphs)
+	if _, err := s.measured("eval", req.Setup, &req.Tokens, evalTokens); err != nil {
+		return out, err
 	}
-	r, _, err := s.join(req.Setup)
+	r, err := s.running(ctx, req.Setup, report)
 	if err != nil {
 		return out, err
 	}

@@ -23,7 +23,11 @@ const faithfulPrompts = 20
 // model's answer to a push against the model's own, and where constrained patching
 // should end. With Out a run that was stopped goes on.
 func (s *Service) Faithfulness(ctx context.Context, req wire.FaithfulnessRequest, report func(wire.Progress)) (out wire.FaithfulnessResponse, err error) {
-	r, info, err := s.join(req.Setup)
+	_, info, err := s.join(req.Setup)
+	if err != nil {
+		return out, err
+	}
+	r, err := s.running(ctx, req.Setup, report)
 	if err != nil {
 		return out, err
 	}

@@ -53,7 +53,7 @@ func (s *Service) buildFeatures(ctx context.Context, req wire.FeaturesBuildReque
 	if err := cfg.Validate(); err != nil {
 		return out, err
 	}
-	r, _, err := s.join(req.Setup)
+	r, err := s.running(ctx, req.Setup, report)
 	if err != nil {
 		return out, err
 	}

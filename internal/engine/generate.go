@@ -15,7 +15,7 @@ import (
 // Generate continues a prompt with the model, the model under edits, or the full
 // replacement model.
 func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report func(wire.Progress)) (out wire.GenerateResponse, err error) {
-	m, program, err := s.programmed(req.Setup, req.Replacement)
+	m, program, err := s.programmed(ctx, req.Setup, req.Replacement, report)
 	if err != nil {
 		return out, err
 	}
@@ -27,7 +27,7 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 		if req.Replacement {
 			return out, fmt.Errorf("engine: generate: edits act on the model itself, not on its replacement; leave out one of the two")
 		}
-		r, _, err := s.join(req.Setup)
+		r, err := s.running(ctx, req.Setup, report)
 		if err != nil {
 			return out, err
 		}

@@ -20,7 +20,7 @@ import (
 // Intervene edits features, runs the model and says what changed, what the graph
 // had predicted, and what random edits of the same size do.
 func (s *Service) Intervene(ctx context.Context, req wire.InterveneRequest, report func(wire.Progress)) (out wire.InterveneResponse, err error) {
-	local, err := s.local(req.Setup, req.Prompt)
+	local, err := s.runningLocal(ctx, req.Setup, req.Prompt, report)
 	if err != nil {
 		return out, err
 	}

@@ -94,7 +94,7 @@ func (s *Service) Tokens(ctx context.Context, req wire.TokensRequest, report fun
 
 // Run runs the model, or its full replacement, on one prompt.
 func (s *Service) Run(ctx context.Context, req wire.RunRequest, report func(wire.Progress)) (out wire.RunResponse, err error) {
-	m, program, err := s.programmed(req.Setup, req.Replacement)
+	m, program, err := s.programmed(ctx, req.Setup, req.Replacement, report)
 	if err != nil {
 		return out, err
 	}
@@ -147,12 +147,12 @@ func agreementWith(m *gpt2.Model, ids []int32, replaced gpt2.Array) (*wire.Token
 }
 
 // programmed opens the model and the program that runs on it.
-func (s *Service) programmed(set wire.Setup, replaced bool) (*gpt2.Model, gpt2.Program, error) {
+func (s *Service) programmed(ctx context.Context, set wire.Setup, replaced bool, report func(wire.Progress)) (*gpt2.Model, gpt2.Program, error) {
 	if !replaced {
 		m, _, err := s.model(set)
 		return m, gpt2.Program{}, err
 	}
-	r, _, err := s.join(set)
+	r, err := s.running(ctx, set, report)
 	if err != nil {
 		return nil, gpt2.Program{}, err
 	}

@@ -30,6 +30,7 @@ type Service struct {
 	models   map[string]*gpt2.Model
 	joined   map[string]*replacement.Model
 	fits     map[*replacement.Model]string // what is wrong with a transcoder, "" for nothing; see warnings
+	standIns map[*replacement.Model]string // what people should know of one; see running
 	stores   map[string]*features.Store    // by folder and its state
 	scratch  string
 
@@ -44,7 +45,7 @@ type opened struct {
 // New returns a service with nothing open.
 func New() *Service {
 	return &Service{backends: map[string]opened{}, models: map[string]*gpt2.Model{}, joined: map[string]*replacement.Model{},
-		fits: map[*replacement.Model]string{}, stores: map[string]*features.Store{}}
+		fits: map[*replacement.Model]string{}, standIns: map[*replacement.Model]string{}, stores: map[string]*features.Store{}}
 }
 
 // Close frees what is open and removes scratch files.

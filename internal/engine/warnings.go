@@ -14,14 +14,18 @@ import (
 // out on the first prompt, or on a text of its own if that is too short, once for
 // each pair of the two, and stands in every later result.
 func (s *Service) warnings(local *replacement.Local) wire.Warned {
+	var out wire.Warned
 	s.mu.Lock()
 	text, judged := s.fits[local.Model]
+	if w := s.standIns[local.Model]; w != "" {
+		out.Warnings = append(out.Warnings, w)
+	}
 	s.mu.Unlock()
 	if !judged {
 		var err error
 		if text, judged, err = judge(local); err != nil {
 			s.log("the fit of the transcoder could not be judged: %v", err)
-			return wire.Warned{}
+			return out
 		}
 		if judged {
 			s.mu.Lock()
@@ -29,10 +33,10 @@ func (s *Service) warnings(local *replacement.Local) wire.Warned {
 			s.mu.Unlock()
 		}
 	}
-	if text == "" {
-		return wire.Warned{}
+	if text != "" {
+		out.Warnings = append(out.Warnings, text)
 	}
-	return wire.Warned{Warnings: []string{text}}
+	return out
 }
 
 // judge is what is wrong with the transcoder of a prompt, "" for nothing; judged is

@@ -13,13 +13,10 @@ import (
 // embeddings and logits; with texts, also weighed by how features are active
 // together.
 func (s *Service) Weights(ctx context.Context, req wire.WeightsRequest, report func(wire.Progress)) (out wire.WeightsResponse, err error) {
-	if req.Tokens == 0 {
-		req.Tokens = evalTokens
+	if req.Top < 0 {
+		return out, fmt.Errorf("engine: weights: the top %d; give 0 or more", req.Top)
 	}
-	if req.Tokens < 0 || req.Top < 0 {
-		return out, fmt.Errorf("engine: weights: %d tokens and the top %d; give 0 or more", req.Tokens, req.Top)
-	}
-	r, _, err := s.join(req.Setup)
+	r, err := s.measured("weights", req.Setup, &req.Tokens, evalTokens)
 	if err != nil {
 		return out, err
 	}
@@ -78,6 +75,9 @@ func (s *Service) coactivation(ctx context.Context, r *replacement.Model, req wi
 	}
 	text, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
 	if err != nil {
+		return nil, 0, err
+	}
+	if r, err = s.running(ctx, req.Setup, report); err != nil {
 		return nil, 0, err
 	}
 	c, err := clt.Coactivate(ctx, r.LM, r.CLT, text.held, req.Tokens, []clt.Feature{f}, func(done int) {

@@ -14,7 +14,7 @@ import (
 // local replacement model, where the prediction is exact until a feature crosses
 // its threshold, and in the model itself, with nothing frozen.
 func (s *Service) WhatIf(ctx context.Context, req wire.WhatIfRequest, report func(wire.Progress)) (out wire.WhatIfResponse, err error) {
-	local, err := s.local(req.Setup, req.Prompt)
+	local, err := s.runningLocal(ctx, req.Setup, req.Prompt, report)
 	if err != nil {
 		return out, err
 	}
