@@ -50,16 +50,16 @@ func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report f
 	}
 	var log *metricsLog
 	defer func() { log.Close() }()
-	recent, validation := 0.0, math.NaN()
+	var losses []float64
+	validation := math.NaN()
 	err = gpt2.Train(ctx, m, d.TrainData, cfg, checkpoint, func(p gpt2.TrainProgress) {
 		if log == nil { // only now it is known where the run goes on
 			if log, err = openMetrics(req.Out, p.Step-1); err != nil {
 				s.log("%v", err)
 			}
-			recent = p.Loss
 		}
 		log.write(p)
-		recent += 0.01 * (p.Loss - recent)
+		losses = append(losses, p.Loss)
 		if p.Validation != nil {
 			validation = *p.Validation
 		}
@@ -76,7 +76,7 @@ func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report f
 		return out, err
 	}
 	_ = os.Remove(checkpoint)
-	out = wire.TrainLMResponse{Out: req.Out, Loss: recent, Steps: cfg.Steps}
+	out = wire.TrainLMResponse{Out: req.Out, Loss: lastLosses(losses, cfg.Steps), Steps: cfg.Steps}
 	if !math.IsNaN(validation) {
 		out.Validation = &validation
 	}
@@ -84,6 +84,17 @@ func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report f
 		out.Accuracy, err = accuracies(m, d.world)
 	}
 	return out, err
+}
+
+// lastLosses is the mean over the last tenth of a run, a hundred steps at most, as far
+// as these losses go.
+func lastLosses(losses []float64, steps int) float64 {
+	n := min(len(losses), max(1, min(100, steps/10)))
+	sum := 0.0
+	for _, l := range losses[len(losses)-n:] {
+		sum += l
+	}
+	return sum / float64(max(1, n))
 }
 
 // lmConfig is the recipe that suits the data, under the request's JSON, under its

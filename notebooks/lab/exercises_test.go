@@ -94,7 +94,7 @@ func TestHelpKnowsAllVerbs(t *testing.T) {
 			t.Errorf("%s has no documentation", name)
 		}
 	}
-	for _, name := range strings.Fields("Open Tokens Run Lens Attention Generate Train Eval Features Feature Graph Prune Why WhatIf Intervene Compare Replace Check Doctor Status Stop Section Report") {
+	for _, name := range strings.Fields("Open Tokens Run Lens Attention Generate Train TrainLM Eval Features Feature Graph Prune Why WhatIf Intervene Compare Replace Check Doctor Status Stop Section Report") {
 		if _, ok := verbs[name]; !ok {
 			t.Errorf("Help does not know %s", name)
 		}

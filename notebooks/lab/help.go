@@ -24,6 +24,7 @@ var verbs = map[string]string{
 	"Attention": `lab.Show(s.Attention(" The capital of France is", 0))`,
 	"Generate":  `lab.Show(s.Generate(" The", 20, 0.8, 1))    // tokens, temperature, seed`,
 	"Train":     `t := s.Train(lab.TrainOptions{Steps: 200})  // then s.With(t.Dir)`,
+	"TrainLM":   `lab.Show(s.TrainLM(lab.LMOptions{Steps: 200})) // a language model: Texts, or the pocket world`,
 	"Eval":      `lab.Show(s.Eval())`,
 	"Encode":    `lab.Show(s.Encode(" The capital of France is"))`,
 	"Features":  `lab.Show(s.Features("Paris"))               // a label, a token, a logit`,

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -17,6 +18,7 @@ type LMOptions struct {
 	Heads  int
 	Steps  int
 	LR     float64
+	Every  int  // steps between two measurements on text held out; default: a fifth of them, at most 250
 	Fresh  bool // start again instead of going on from a checkpoint
 }
 
@@ -39,6 +41,12 @@ func (s *Session) TrainLM(o LMOptions) *LMTraining {
 	}
 	req := wire.TrainLMRequest{Backend: s.setup.Backend, Model: o.Model, World: len(texts) == 0, Texts: texts, Layers: o.Layers,
 		DModel: o.DModel, Heads: o.Heads, Steps: o.Steps, LR: o.LR, Out: s.path(o.Out), Resume: !o.Fresh}
+	if o.Every == 0 && o.Steps > 0 {
+		o.Every = max(1, min(250, o.Steps/5))
+	}
+	if o.Every > 0 {
+		req.Config, _ = json.Marshal(map[string]int{"eval_every": o.Every})
+	}
 	t := &LMTraining{Dir: o.Out}
 	c := newCurve()
 	c.output = lossOutput
@@ -60,7 +68,8 @@ func lossOutput(points []wire.Progress) viz.Output {
 	note := fmt.Sprintf("step %d of %d: %.3f nats/token", last.Done, last.Total, last.Values["loss"])
 	for _, p := range points {
 		loss.X, loss.Y = append(loss.X, float64(p.Done)), append(loss.Y, p.Values["loss"])
-		if v, ok := p.Values["val_loss"]; ok {
+		// Each report has the last measurement.
+		if v, ok := p.Values["val_loss"]; ok && (len(held.Y) == 0 || v != held.Y[len(held.Y)-1]) {
 			held.X, held.Y = append(held.X, float64(p.Done)), append(held.Y, v)
 		}
 	}

@@ -16,6 +16,14 @@ func TestLossCurve(t *testing.T) {
 	if !strings.Contains(o.HTML, "held out") || !strings.Contains(o.HTML, "3.000 nats/token, 4.250 on text held out") {
 		t.Errorf("plain %q, html %.300q", o.Plain, o.HTML)
 	}
+	for range 3 { // what was measured once is one point
+		p := points[2]
+		p.Done++
+		points = append(points, p)
+	}
+	if o := lossOutput(points); !strings.Contains(o.Plain, "held out  2 ") {
+		t.Errorf("two measurements, but %s", o.Plain)
+	}
 	if o := lossOutput(points[:1]); strings.Contains(o.HTML, "held out") {
 		t.Error("held-out text is shown although there is none")
 	}

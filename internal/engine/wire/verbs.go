@@ -169,7 +169,7 @@ type TrainLMRequest struct {
 // TrainLMResponse says what was trained.
 type TrainLMResponse struct {
 	Out        string     `json:"out"`
-	Loss       float64    `json:"loss"`               // mean of the last hundred steps, nats per token
+	Loss       float64    `json:"loss"`               // mean of the last tenth of the steps, at most a hundred, nats per token
 	Validation *float64   `json:"val_loss,omitempty"` // of the text held out, nats per token
 	Steps      int        `json:"steps"`
 	Accuracy   []Accuracy `json:"accuracy,omitempty"` // with World
