@@ -142,6 +142,8 @@ def test_pinned_nodes_stay(open_page):
     f.eval_on_selector("#cut", "e => { e.value = e.min; e.dispatchEvent(new Event('input', { bubbles: true })) }")
     few, still = f.evaluate(count)
     assert pinned >= 1 and still == pinned and few < whole
+    colour = f.eval_on_selector("#nodes .pin", "e => getComputedStyle(e).stroke")
+    assert colour == "rgb(204, 121, 167)", colour  # a pinned node is ringed, strong or not
 
 
 def test_themes_follow(open_page):
@@ -160,6 +162,9 @@ def test_narrow_and_zoomed(open_page, options):
         page = open_page(name, **options)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= options["viewport"]["width"] + 12, (name, wide)
+        for f in frames(page) if name == "graph" else []:  # the target is in sight
+            right, edge = f.evaluate("[document.querySelector('#nodes .goal').getBoundingClientRect().right, document.getElementById('scroll').clientWidth]")
+            assert right <= edge, (right, edge)
 
 
 def text_of_pdf(data):

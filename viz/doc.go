@@ -9,6 +9,14 @@
 // values by pointer and keys. Output.Still leaves the script out. Same input, same
 // bytes: no clock, no random ids, no network.
 //
+// Plots are drawn here and not by gonum/plot, which was measured (v0.16.0). Its
+// bytes are the same each time too, but our sample histogram takes 14.2 KB where
+// ours takes 4.2 (scatter 19.6 and 15.1, curve 6.0 and 5.2), colours and fonts are
+// style attributes, which nbviewer drops, the face is a serif one, there is
+// neither a title for screen readers nor a place for hover texts, dark palette and
+// dashes by sign would be ours to add, and a notebook cell would link 106 more
+// packages.
+//
 // Words used here:
 //
 //	shown, total    nodes in the picture; nodes of the graph before pruning

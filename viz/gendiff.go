@@ -31,7 +31,11 @@ func Diff(title string, a, b Generation) Output {
 	default:
 		c.finding = fmt.Sprintf("The first %s tokens agree; then %s has %s where %s has %s.", count(at), a.Name, quoted(a.Tokens[at]), b.Name, quoted(b.Tokens[at]))
 	}
-	c.body = `<table style="` + tableStyle + `;width:100%"><caption style="text-align:left;` + dimStyle + `">Tokens that differ are shaded, the first one is outlined</caption><thead><tr style="` + rowStyle + `">`
+	caption := "Tokens that differ are shaded, the first one is outlined"
+	if len(a.KL)+len(b.KL) > 0 {
+		caption += "; a line under a token: its divergence (KL), darker is more"
+	}
+	c.body = `<table style="` + tableStyle + `;width:100%"><caption style="text-align:left;` + dimStyle + `">` + caption + `</caption><thead><tr style="` + rowStyle + `">`
 	for _, g := range []Generation{a, b} {
 		c.body += `<th scope="col" style="` + cellStyle + `;text-align:left;width:50%">` + esc(g.Name) + `</th>`
 	}

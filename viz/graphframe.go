@@ -215,7 +215,7 @@ func (v *view) frame(title string) (string, error) {
 	var b strings.Builder
 	err = frameTemplate.Execute(&b, map[string]any{
 		"Title": visible(title), "CSS": template.CSS(frameCSS), "Script": template.JS(compact(frameJS)), "Data": template.JS(data),
-		"Base": template.HTML(svg), "W": int(v.W), "Least": int(0.6 * v.W), "ViewBox": fmt.Sprintf("0 0 %d %d", unit(v.W), unit(v.H)),
+		"Base": template.HTML(svg), "W": int(v.W), "Least": int(0.75 * v.W), "ViewBox": fmt.Sprintf("0 0 %d %d", unit(v.W), unit(v.H)),
 		"Cards": cards,
 		"Max":   max(6, int(math.Ceil(100*v.shownInfl-1e-9))), "Inputs": v.o.Inputs,
 	})

@@ -23,9 +23,17 @@ type HeatOptions struct {
 const maxLabelSize = 12
 
 // Heat draws a matrix m[row][column] with a colour bar; xs name the columns,
-// ys the rows. Cells that are not finite are grey.
+// ys the rows; without names rows are numbered. Cells that are not finite are
+// grey.
 func Heat(title string, m [][]float64, xs, ys []string, o HeatOptions) Output {
-	h := newHeatMap(m, xs, ys, o)
+	named := ys
+	if len(ys) == 0 {
+		for i := range m {
+			named = append(named, count(i))
+		}
+	}
+	h := newHeatMap(m, xs, named, o)
+	h.ys = ys
 	c := card{kind: "heat", title: title}
 	head, rows := h.table(20)
 	if len(m) == 0 || h.cols == 0 {
@@ -52,6 +60,7 @@ type heatMap struct {
 	W, H         float64
 	legendRoom   float64
 	rotateColumn bool
+	causal       bool // cells right of the diagonal cannot be other than zero, and stay empty
 }
 
 func newHeatMap(m [][]float64, xs, ys []string, o HeatOptions) *heatMap {
@@ -115,10 +124,8 @@ func (h *heatMap) axes(title string) string {
 	s := newPicture(h.W, h.H, lightTheme, title)
 	w, ht := h.size()
 	every := max(1, int(math.Ceil(13/h.cell)))
-	for i, y := range h.ys {
-		if i < len(h.m) && i%every == 0 {
-			s.text(h.left-6, h.y(i)+h.cell/2+4, "end", 11, s.p.Dim, "", cut(inSVG(y, i), maxLabelSize))
-		}
+	for i := 0; i < len(h.m); i += every {
+		s.text(h.left-6, h.y(i)+h.cell/2+4, "end", 11, s.p.Dim, "", cut(inSVG(name(h.ys, i), i), maxLabelSize))
 	}
 	for j, x := range h.xs {
 		if j >= h.cols || j%every != 0 {
@@ -186,6 +193,9 @@ func (h *heatMap) mapOnly() image.Image {
 			row = len(h.m) - 1 - i
 		}
 		for j := range h.cols {
+			if h.causal && j > i {
+				continue
+			}
 			v := math.NaN()
 			if j < len(h.m[i]) {
 				v = h.m[i][j]

@@ -35,7 +35,7 @@ func htmlTable(caption string, isTitle bool, head []string, rows [][]string) str
 	if len(head) > 0 {
 		b.WriteString(`<thead><tr style="` + rowStyle + `">`)
 		for j, h := range head {
-			b.WriteString(`<th scope="col" style="` + cellStyle + ";font-weight:600" + align(right[j]) + `">` + esc(h) + `</th>`)
+			b.WriteString(`<th scope="col" style="` + cellStyle + ";font-weight:600;text-align:" + side(right[j]) + `">` + esc(h) + `</th>`)
 		}
 		b.WriteString("</tr></thead>")
 	}
@@ -60,6 +60,14 @@ func align(right bool) string {
 		return ";text-align:right;font-family:monospace"
 	}
 	return ";text-align:left"
+}
+
+// side is where the head of a column stands.
+func side(right bool) string {
+	if right {
+		return "right"
+	}
+	return "left"
 }
 
 // bdi escapes a text and, where it may hold right-to-left letters, isolates it.

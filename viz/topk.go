@@ -117,7 +117,7 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 		return `<div style="height:8px;margin:1px 0;border-radius:2px;background:` + colour + `;width:` + css(w) + `%"></div>`
 	}
 	cell := cellStyle + ";text-align:left;vertical-align:middle"
-	right := cellStyle + align(true)
+	right, headRight := cellStyle+align(true), cellStyle+";text-align:right"
 	th := func(style, name, colour string) string {
 		mark := ""
 		if colour != "" {
@@ -131,11 +131,11 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 	}
 	s := `<table style="` + tableStyle + `;width:100%;max-width:760px"><caption style="text-align:left;` + dimStyle +
 		`">Next-token probability, bars on one scale up to ` + esc(pct(scale)) + `</caption><thead><tr style="` + rowStyle + `">` +
-		th(cell, "token", "") + th(cell+";width:45%", "", "") + th(right, names[0], colour0)
+		th(cell, "token", "") + th(cell+";width:45%", "", "") + th(headRight, names[0], colour0)
 	if paired {
-		s += th(right, names[1], afterColour) + th(right, "Δ prob.", "")
+		s += th(headRight, names[1], afterColour) + th(headRight, "Δ prob.", "")
 	}
-	s += th(right, last, "") + "</tr></thead><tbody>"
+	s += th(headRight, last, "") + "</tr></thead><tbody>"
 	for i, r := range rows {
 		weight := ""
 		if i == 0 {

@@ -1,6 +1,6 @@
 // The interactive graph, part 1: state, and the picture. Parts 2 and 3 are
 // tools.js and keys.js; scripts/frame.sh joins and shortens the three.
-var { abs, max, min, round, hypot, sqrt, log } = Math, doc = document, root = doc.documentElement, NS = 'http://www.w3.org/2000/svg';
+var { abs, max, min, round, hypot } = Math, doc = document;
 // the[id] is an element
 var the = new Proxy({}, { get: (_, id) => doc.getElementById(id) }), { pic, tip, cut, list: rows, knob: dial, code: area, name: field, q: find, box: frame } = the;
 // the fields of frameData, frameNodes and whatIf in package viz, in their order
@@ -16,7 +16,7 @@ var set = (e, attrs) => {
   return e;
 };
 var el = (parent, name, attrs, text) => {
-  var e = parent.appendChild(set(doc.createElementNS(NS, name), attrs));
+  var e = parent.appendChild(set(doc.createElementNS('http://www.w3.org/2000/svg', name), attrs));
   if (text !== undefined) e.textContent = text;
   return e;
 };
@@ -61,7 +61,7 @@ var regroup = () => {
     var i = N + k, m = g.nodes, n = m.length, label = g.label.slice(0, 22) + (g.guess ? '?' : ''), add = (a) => m.reduce((s, j) => s + a[j], 0);
     m.concat(i).forEach((j) => { home[j] = i; });
     ext[i] = n;
-    var wide = 13 * label.length + 63, [x, y] = g.at || [round(add(xs) / n), round(add(ys) / n)], say = 'group ‘' + label + '’ of ' + n;
+    var wide = 13 * label.length + 63, [x, y] = g.at || [add(xs) / n, add(ys) / n], say = 'group ‘' + label + '’ of ' + n;
     x = max(wide / 2 + 8, min(2 * W - wide / 2 - 8, x));
     boxes.forEach((b) => { if (!g.at && abs(b[1] - y) < 56 && abs(b[0] - x) < (b[2] + wide) / 2 + 12) y = b[1] - 62; });
     boxes.push([x, y, wide]);
@@ -118,7 +118,7 @@ var drawEdges = () => {
     if (w(e) < 0) k += 4;
     d[k] = (d[k] || '') + curve(e);
   });
-  var faint = max(0.2, 0.45 - 0.12 * log(max(1, n / 60)));
+  var faint = max(0.2, 0.45 - 0.12 * Math.log(max(1, n / 60)));
   [3, 7, 2, 6, 1, 5, 0, 4].forEach((k) => {
     var b = buckets[k % 4];
     if (d[k]) el(g, 'path', { d: d[k], 'class': k > 3 ? 'edge neg' : 'edge', 'stroke-width': 2 * b[1], opacity: k % 4 === 3 ? faint : b[2], 'stroke-dasharray': k > 3 ? b[3] : 'none' });
@@ -142,7 +142,7 @@ var shape = (parent, i) => {
 // put writes beside a node where nothing stands yet: at the first free one of
 // these places (x, y, anchor), or not at all
 var put = (parent, i, cls, text, places) => {
-  var x = xs[i], y = ys[i], h = half(i) + 6, t = word(parent, 0, 0, cls + ' halo', text), n = t.getComputedTextLength();
+  var x = xs[i], y = ys[i], h = half(i) + 6, t = word(parent, 0, 0, cls + ' halo', text), n = t.getComputedTextLength() || 12 * text.length; // 0 while the frame is not shown
   (places || [[x + h, y + 8, 0], [x - h, y + 8, 2], [x, y - rs[i] - 8, 1], [x, y + rs[i] + 22, 1]]).some(([x, y, a]) => {
     x -= n * a / 2;
     var b = [x, y - 18, x + n, y + 4];
@@ -174,7 +174,7 @@ var highlight = (i) => {
   var lit = around(i).sort((a, b) => abs(shares[b]) - abs(shares[a])).slice(0, 60), far = (e) => src[e] === i ? dst[e] : src[e];
   lit.slice().reverse().forEach((e) => {
     var v = w(e), neg = v < 0 ? ' neg' : '', t = dst[e];
-    el(g, 'path', { d: curve(e), 'class': 'edge' + neg, 'stroke-width': 2 + 8 * sqrt(min(1, abs(v))) });
+    el(g, 'path', { d: curve(e), 'class': 'edge' + neg, 'stroke-width': 2 + 8 * Math.sqrt(min(1, abs(v))) });
     el(g, 'path', { d: 'M' + [xs[t], ys[t] + rs[t]] + 'l6 10h-12z', 'class': 'tip' + neg });
   });
   taken = [];

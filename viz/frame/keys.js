@@ -135,10 +135,9 @@ dial.oninput = () => turn({ ...knobs, [at]: +dial.value });
 the.bar.oninput = redraw;
 onmessage = (ev) => {
   var m = ev.data;
-  if (ev.source === parent && m?.clt && m.t === 'theme') set(root, { 'data-theme': m.mode });
+  if (ev.source === parent && m?.clt && m.t === 'theme') set(doc.documentElement, { 'data-theme': m.mode });
 };
 onresize = size;
 the.keys.ontoggle = size;
 regroup();
 redraw();
-the.scroll.scrollLeft = 1e4;

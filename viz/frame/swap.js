@@ -23,6 +23,7 @@
     var d = dark();
     root.style.background = d ? '#111111' : '#FFFFFF';
     root.style.color = d ? '#E0E0E0' : '#1A1A1A';
+    root.style.borderColor = d ? '#3A3A3A' : '#D0D0D0';
     root.querySelectorAll('table,tr').forEach(function (e) {
       e.style.background = 'transparent';
       e.style.color = 'inherit';

@@ -207,7 +207,7 @@ var save = (name, data) => {
 };
 // picture is the graph as it stands, with every colour written out
 var picture = () => {
-  var out = the.base.cloneNode(true), style = getComputedStyle(root);
+  var out = the.base.cloneNode(true), style = getComputedStyle(doc.body);
   out.append(the.nodes.cloneNode(true), the.lit.cloneNode(true));
   el(out, 'style', {}, the.css.textContent);
   return new XMLSerializer().serializeToString(out).replace(/var\((--\w+)\)/g, (m, v) => style.getPropertyValue(v));
