@@ -7,7 +7,7 @@ MASTERS = $(wildcard notebooks/src/*.md tutorials/src/*.md tutorials/exercises/s
 PYTHON := .venv/bin/python
 export GOEXPERIMENT ?= simd
 
-.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench bench-peers gpu-check setup-cuda clean clean-kernels
+.PHONY: help setup demo lab build check test pocket notebooks reports trust golden bench bench-cells bench-peers gpu-check setup-cuda clean clean-kernels
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -48,6 +48,11 @@ trust: ## mark all notebooks as trusted, so that JupyterLab shows the interactiv
 
 golden: ## parity with the reference outputs, when they lie beside the clone
 	@scripts/golden.sh
+
+bench-cells: ## how long cells of notebooks take, against their budgets (CELLS_FLAGS; on a quiet machine)
+	@scripts/setup.sh demo
+	@scripts/build.sh
+	@$(PYTHON) scripts/cell_times.py $(CELLS_FLAGS)
 
 bench: build ## time everything
 	@bin/clt bench

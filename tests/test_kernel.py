@@ -110,6 +110,27 @@ def test_two_notebooks_have_two_engines(kernel):
 
 
 @linux
+def test_two_notebooks_share_an_engine(kernel):
+    """lab.Share: both kernels talk to one engine, which knows what either did and outlives the first."""
+    a, b, c = kernel(), kernel(), kernel()
+    own, _ = numbers(a.cell(lab_cell(ENGINE)))
+    outputs, status = a.run(lab_cell("lab.Share()"))
+    assert status == "ok" and any("shares the engine" in o[1] for o in outputs), outputs
+    assert gone_after(own, 2) is not None, "the engine that nobody uses any more goes on"
+    b.cell(lab_cell("lab.Share()"))
+    pid_a, before = numbers(a.cell(lab_cell(ENGINE)))
+    try:
+        pid_b, after = numbers(b.cell(lab_cell(ENGINE)))
+        pid_c, _ = numbers(c.cell(lab_cell(ENGINE)))
+        assert pid_a == pid_b != pid_c and after == before + 3
+        a.manager.shutdown_kernel(now=False)
+        assert numbers(b.cell(lab_cell(ENGINE)))[0] == pid_b, "the engine ended with one of its notebooks"
+    finally:
+        b.cell(lab_cell("lab.Stop()"))
+    assert gone_after(pid_b, 5) is not None
+
+
+@linux
 def test_stale_socket_and_file_in_the_way(kernel):
     k = kernel()
     folder = k.cell('%%\nfmt.Print(os.Getenv("GONB_TMP_DIR"))')

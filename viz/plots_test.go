@@ -28,6 +28,23 @@ func TestPareto(t *testing.T) {
 	}
 }
 
+// TestScatterIdentity: with the line y = x both axes have one range, so that the line
+// runs from corner to corner and a point on it lies on it.
+func TestScatterIdentity(t *testing.T) {
+	points := []Point{{-2, -2, "", ""}, {1, 5, "", ""}, {3, 0, "", ""}}
+	s := newScatter(points, ScatterOptions{Identity: true, Width: 640, Height: 360})
+	if s.ax.lo != s.ay.lo || s.ax.hi != s.ay.hi {
+		t.Errorf("x from %v to %v, y from %v to %v", s.ax.lo, s.ax.hi, s.ay.lo, s.ay.hi)
+	}
+	line := fmt.Sprintf("M%d %dL%d %d", unit(s.ax.from), unit(s.ay.from), unit(s.ax.to), unit(s.ay.to))
+	if !strings.Contains(s.svg("t"), line) {
+		t.Error("no line from corner to corner")
+	}
+	if plain := newScatter(points, ScatterOptions{Width: 640, Height: 360}); plain.ax.lo == plain.ay.lo || strings.Contains(plain.svg("t"), "M120 ") && strings.Contains(plain.svg("t"), line) {
+		t.Error("a plot without the line has it, or its axes are tied")
+	}
+}
+
 // TestPlotsWithoutData: nothing to draw is said, not drawn.
 func TestPlotsWithoutData(t *testing.T) {
 	nan := math.NaN()

@@ -22,6 +22,7 @@ type ScatterOptions struct {
 	// them: less is better, unless MoreX or MoreY says otherwise.
 	Pareto       bool
 	MoreX, MoreY bool
+	Identity     bool    // a dashed line where y = x; both axes then have one range
 	Selected     []int   // points that are ringed, and whose nearest neighbours are listed
 	Width        float64 // pixels; 0 for 640 by 360
 	Height       float64
@@ -115,6 +116,10 @@ func newScatter(points []Point, o ScatterOptions) *scatter {
 	}
 	xlo, xhi = roomy(xlo, xhi, o.LogX)
 	ylo, yhi = roomy(ylo, yhi, o.LogY)
+	if o.Identity && o.LogX == o.LogY {
+		xlo, xhi = math.Min(xlo, ylo), math.Max(xhi, yhi)
+		ylo, yhi = xlo, xhi
+	}
 	s.ax = newAxis(xlo, xhi, int(o.Width/110)+1, 60, o.Width-right, o.LogX)
 	s.ay = newAxis(ylo, yhi, int(o.Height/50), o.Height-38, 22, o.LogY)
 	if o.Pareto {
@@ -201,6 +206,9 @@ func (s *scatter) svg(title string) string {
 			fmt.Fprintf(&d, "%s%d %d", op, unit(x), unit(y))
 		}
 		fmt.Fprintf(&p.b, `<path d="%s" fill="none" stroke="#767676" stroke-width="3" stroke-dasharray="12 6"/>`, d.String())
+	}
+	if s.o.Identity && s.o.LogX == s.o.LogY {
+		fmt.Fprintf(&p.b, `<path d="M%d %dL%d %d" fill="none" stroke="#767676" stroke-width="2" stroke-dasharray="6 6"/>`, unit(s.ax.from), unit(s.ay.from), unit(s.ax.to), unit(s.ay.to))
 	}
 	for _, i := range s.keep {
 		x, y := s.place(i)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +37,33 @@ func byNumber(name string) string {
 func hasJupyter() bool {
 	_, err := os.Stat(filepath.Join(engine.Root(), ".venv", "bin", "python"))
 	return err == nil
+}
+
+// hasConverter says whether the clone can make pages of notebooks with Jupyter's own
+// converter.
+func hasConverter() bool {
+	found, _ := filepath.Glob(filepath.Join(engine.Root(), ".venv", "lib", "python3*", "site-packages", "nbconvert"))
+	return hasJupyter() && engine.Root() != "" && len(found) > 0
+}
+
+// plainReport writes a notebook, outputs as saved, as one page with Go alone.
+func (c *call) plainReport(path, out string, noInput bool) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	n, err := notebook.Parse(filepath.Base(path), data)
+	if err != nil {
+		return err
+	}
+	p := provenance()
+	p.Command = "clt report " + viz.ShellWord(filepath.Base(path))
+	p.Extra = map[string]string{"notebook": filepath.Base(path), "notebook_sha256": fmt.Sprintf("%x", sha256.Sum256(data))}
+	page, err := n.Page(notebook.PageOptions{PageOptions: viz.PageOptions{Provenance: p}, NoInput: noInput})
+	if err != nil {
+		return err
+	}
+	return c.write(out, page)
 }
 
 // runPlain executes notebooks with Go alone. Copies go to out/nb, pages to out.
@@ -91,7 +119,7 @@ func (c *call) runPlainOne(root, name string, inPlace, page bool) error {
 	}
 	p := provenance()
 	p.Command = "clt nb run -plain -report " + viz.ShellWord(filepath.Base(name))
-	html, err := n.Page(viz.PageOptions{Provenance: p})
+	html, err := n.Page(notebook.PageOptions{PageOptions: viz.PageOptions{Provenance: p}, Trusted: true})
 	if err != nil {
 		return err
 	}

@@ -58,3 +58,48 @@ func TestRunPlain(t *testing.T) {
 		t.Errorf("number 6 is %q", got)
 	}
 }
+
+// TestReportWithoutJupyter: a notebook becomes a page in a clone without Jupyter too,
+// with one line that says what is missing, the same bytes each time.
+func TestReportWithoutJupyter(t *testing.T) {
+	root := t.TempDir()
+	writeTestFile(t, filepath.Join(root, "go.mod"), "module github.com/etredal/cross-layer-transcoder\n")
+	t.Setenv("CLT_ROOT", root)
+	nb := filepath.Join("..", "..", "tutorials", "07-prune-and-read.ipynb")
+	page := filepath.Join(t.TempDir(), "page.html")
+	var pages []string
+	for range 2 {
+		r := cli(t, "report", "-o", page, nb)
+		if r.status != 0 || strings.Count(r.stderr, "no Jupyter") != 1 || !strings.Contains(r.stderr, "make setup installs it") {
+			t.Fatalf("exit %d, %q", r.status, r.stderr)
+		}
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, string(data))
+	}
+	if pages[0] != pages[1] {
+		t.Error("two reports differ")
+	}
+	for _, want := range []string{"default-src 'none'", "data:image/svg+xml;base64,", "of this notebook hold", "notebook_sha256", "clt report 07-prune-and-read.ipynb", "lab.Open("} {
+		if !strings.Contains(pages[0], want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if strings.Contains(pages[0], root) || strings.Contains(pages[0], "<iframe") || strings.Contains(pages[0], "srcdoc") {
+		t.Error("the page names a folder, or has a frame")
+	}
+	must(t, "report", "-no-input", "-o", page, nb)
+	if data, _ := os.ReadFile(page); strings.Contains(string(data), "lab.Open(") {
+		t.Error("-no-input left code in the page")
+	}
+	if r := cli(t, "report", "-o", page, filepath.Join(root, "go.mod")); r.status == 0 {
+		t.Error("a file that is no graph became a report")
+	}
+	bad := filepath.Join(root, "bad.ipynb")
+	writeTestFile(t, bad, "{")
+	if r := cli(t, "report", "-o", page, bad); r.status != statusFailed || !message.MatchString(lastLine(r.stderr)) {
+		t.Errorf("a broken notebook: exit %d, %q", r.status, r.stderr)
+	}
+}

@@ -39,6 +39,10 @@ func reportVerb(f *flag.FlagSet) func(c *call) error {
 		}
 		if strings.EqualFold(filepath.Ext(path), ".ipynb") {
 			c.warnStale(path)
+			if !hasConverter() {
+				c.remark("there is no Jupyter here: the page is written with Go alone, its pictures stand still and formulas are text; make setup installs it")
+				return c.plainReport(path, *out, *noInput)
+			}
 			args := []string{"report", "-o", *out}
 			if *noInput {
 				args = append(args, "--no-input")

@@ -31,6 +31,10 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	if err != nil {
 		return out, err
 	}
+	key := evalKey{r, req.Tokens}
+	if e, ok := s.evaluated(key); ok && req.World && len(req.Texts) == 0 && req.Graphs == 0 && req.Card == "" {
+		return e, nil
+	}
 	windows, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
 	if err != nil {
 		return out, err
@@ -39,6 +43,9 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	if err != nil {
 		return out, err
 	}
+	if req.World && len(req.Texts) == 0 {
+		s.keepEvaluation(key, *e)
+	}
 	if req.Graphs > 0 {
 		err = scoreGraphs(ctx, r, windows.held, req, e, report)
 	}
@@ -46,6 +53,26 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 		err = writeFile(req.Card, []byte(card(r.ID.Name, r.CLT, *e)))
 	}
 	return *e, err
+}
+
+// evalKey is what an evaluation on the pocket world depends on: a joined model stands
+// for the bytes of model and transcoder, on one backend.
+type evalKey struct {
+	model  *replacement.Model
+	tokens int
+}
+
+func (s *Service) evaluated(key evalKey) (wire.Evaluation, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.evals[key]
+	return e, ok
+}
+
+func (s *Service) keepEvaluation(key evalKey, e wire.Evaluation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evals[key] = e
 }
 
 // evaluate joins a fresh transcoder with its model and evaluates it.

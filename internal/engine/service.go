@@ -32,6 +32,7 @@ type Service struct {
 	fits     map[*replacement.Model]string // what is wrong with a transcoder, "" for nothing; see warnings
 	standIns map[*replacement.Model]string // what people should know of one; see running
 	stores   map[string]*features.Store    // by folder and its state
+	evals    map[evalKey]wire.Evaluation   // on the pocket world's text, which never changes
 	scratch  string
 
 	building sync.Mutex // of a feature store
@@ -45,7 +46,7 @@ type opened struct {
 // New returns a service with nothing open.
 func New() *Service {
 	return &Service{backends: map[string]opened{}, models: map[string]*gpt2.Model{}, joined: map[string]*replacement.Model{},
-		fits: map[*replacement.Model]string{}, standIns: map[*replacement.Model]string{}, stores: map[string]*features.Store{}}
+		fits: map[*replacement.Model]string{}, standIns: map[*replacement.Model]string{}, stores: map[string]*features.Store{}, evals: map[evalKey]wire.Evaluation{}}
 }
 
 // Close frees what is open and removes scratch files.

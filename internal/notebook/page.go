@@ -9,11 +9,21 @@ import (
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
+// PageOptions say how a notebook becomes a page.
+type PageOptions struct {
+	viz.PageOptions
+	// Trusted keeps the scripts of outputs that carry our mark, so that pictures can be
+	// explored: for outputs that Run has just made. Without it, as for a file from
+	// anywhere, pictures stand still, and an output with anything in it that could run,
+	// load or send something is shown as its text.
+	Trusted bool
+	NoInput bool // leave the code out
+}
+
 // Page is the executed notebook as one HTML page, for who has no Jupyter: headings,
 // paragraphs as they were written, code folded, outputs as figures. Outputs that do
-// not carry our mark are shown as text. It trusts those that do: give it what Run
-// has just made.
-func (n *Notebook) Page(o viz.PageOptions) ([]byte, error) {
+// not carry our mark are shown as text.
+func (n *Notebook) Page(o PageOptions) ([]byte, error) {
 	var sections []viz.Section
 	for _, cell := range n.cells {
 		source := text(cell["source"])
@@ -26,10 +36,10 @@ func (n *Notebook) Page(o viz.PageOptions) ([]byte, error) {
 				sections = append(sections, s)
 			}
 		case "code":
-			sections = append(sections, codeSections(cell, source)...)
+			sections = append(sections, codeSections(cell, source, o)...)
 		}
 	}
-	return viz.Page(sections, o)
+	return viz.Page(sections, o.PageOptions)
 }
 
 var (
@@ -57,27 +67,51 @@ func markdownSections(source string) (list []viz.Section) {
 func plain(s string) string { return marks.Replace(link.ReplaceAllString(s, "$1")) }
 
 // codeSections are a cell's folded code and its outputs.
-func codeSections(cell map[string]any, source string) []viz.Section {
-	code := fmt.Sprintf("<details class=\"code\"><summary>code, %d lines</summary><pre>%s</pre></details>\n",
-		strings.Count(strings.TrimSpace(source), "\n")+1, html.EscapeString(source))
+func codeSections(cell map[string]any, source string, opts PageOptions) []viz.Section {
+	code := ""
+	if !opts.NoInput {
+		code = folded(source)
+	}
 	list := []viz.Section{}
 	for _, o := range outputs(cell) {
 		data, _ := o["data"].(map[string]any)
 		meta, _ := o["metadata"].(map[string]any)
 		mark, ours := meta["clt"].(map[string]any)
-		shown := text(data["text/html"])
-		if !ours || shown == "" {
-			shown = "<pre>" + html.EscapeString(text(o["text"])+text(data["text/plain"])) + "</pre>\n"
-		}
 		kind, _ := mark["kind"].(string)
 		if kind == "progress" || kind == "remark" {
 			continue
 		}
+		shown := text(data["text/html"])
+		if ours && !opts.Trusted {
+			shown, ours = still(shown)
+		}
+		if !ours || shown == "" {
+			shown = "<pre>" + html.EscapeString(plainOf(o, data)) + "</pre>\n"
+		}
 		list = append(list, viz.Section{Output: viz.Output{HTML: shown, Kind: kind}})
 	}
-	if len(list) == 0 {
-		list = append(list, viz.Section{Output: viz.Output{Kind: "code"}})
+	switch {
+	case len(list) > 0:
+		list[0].Output.HTML = code + list[0].Output.HTML
+	case code != "":
+		list = append(list, viz.Section{Output: viz.Output{HTML: code, Kind: "code"}})
 	}
-	list[0].Output.HTML = code + list[0].Output.HTML
 	return list
+}
+
+// plainOf is an output as text; of an error, what went wrong.
+func plainOf(o, data map[string]any) string {
+	if o["output_type"] == "error" {
+		return fmt.Sprintf("%v: %v", o["ename"], o["evalue"])
+	}
+	if s := text(o["text"]) + text(data["text/plain"]); s != "" {
+		return s
+	}
+	return "(an output that this page does not show)"
+}
+
+// folded is code that opens on a click.
+func folded(source string) string {
+	return fmt.Sprintf("<details class=\"code\"><summary>code, %d lines</summary><pre>%s</pre></details>\n",
+		strings.Count(strings.TrimSpace(source), "\n")+1, html.EscapeString(source))
 }

@@ -31,7 +31,7 @@ type place struct {
 }
 
 // findPlace looks at the environment: inside a notebook there is one engine for each kernel, in the kernel's private
-// folder; elsewhere there is one for each clone, in a private folder of the user.
+// folder; elsewhere, and in kernels that share, there is one for each clone, in a private folder of the user.
 func findPlace() (place, error) {
 	root, err := findRoot()
 	if err != nil {
@@ -42,7 +42,7 @@ func findPlace() (place, error) {
 	}
 	p := place{root: root}
 	dir, name := os.Getenv("GONB_TMP_DIR"), "engine"
-	if dir != "" {
+	if dir != "" && !shares(dir) {
 		p.watch = os.Getppid() // a cell is a child of the kernel
 	} else {
 		h := fnv.New32a()

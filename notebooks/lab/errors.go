@@ -6,6 +6,7 @@ import (
 	"html"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -75,12 +76,13 @@ func Say(format string, values ...any) {
 // Check ends the cell if a claim of the notebook does not hold, and shows a green line if it does. The texts say what is
 // claimed, what was expected and what was got.
 func Check(ok bool, claim string, detail ...any) {
-	for i, d := range detail {
+	words := slices.Clone(detail) // the caller's slice stays as it is
+	for i, d := range words {
 		if x, isFloat := d.(float64); isFloat {
-			detail[i] = fmt.Sprintf("%.4g", x) // nobody reads seventeen digits
+			words[i] = fmt.Sprintf("%.4g", x) // nobody reads seventeen digits
 		}
 	}
-	text := strings.TrimSpace(fmt.Sprint(detail...))
+	text := strings.TrimSpace(fmt.Sprint(words...))
 	record(claim, ok)
 	if !ok {
 		fail("check", &wire.Error{Message: "lab: " + claim + " does not hold", Cure: text})

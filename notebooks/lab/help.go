@@ -46,6 +46,7 @@ var verbs = map[string]string{
 	"Report":    `lab.Report("What Max's home does")`,
 	"Doctor":    `lab.Show(s.Doctor())`,
 	"Status":    `lab.Status()`,
+	"Share":     `lab.Share()                                 // one engine for several notebooks`,
 	"Stop":      `lab.Stop()`,
 	"Done":      `lab.Done()`,
 }

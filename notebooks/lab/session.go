@@ -1,13 +1,10 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -20,7 +17,6 @@ import (
 // Session talks to the engine, where models, transcoders and graphs live on while cells come and go.
 type Session struct {
 	place place
-	http  http.Client
 	state wire.State // as of Open
 	setup wire.Setup // what the verbs work on
 }
@@ -78,26 +74,16 @@ func open(ctx context.Context) (*Session, error) {
 	return s, s.await(ctx, exited)
 }
 
-func newSession(p place) *Session {
-	return &Session{place: p, http: http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", p.socket)
-		},
-	}}}
-}
+func newSession(p place) *Session { return &Session{place: p} }
 
 // ask gets the engine's state.
 func (s *Session) ask(ctx context.Context) (state wire.State, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/state", nil)
+	answer, err := s.place.request(ctx, "GET", "/state", nil)
 	if err != nil {
 		return state, err
 	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return state, err
-	}
-	defer resp.Body.Close()
-	return state, json.NewDecoder(resp.Body).Decode(&state)
+	defer answer.Close()
+	return state, json.NewDecoder(answer).Decode(&state)
 }
 
 // await waits until the engine answers, or says why it ended.
@@ -154,15 +140,11 @@ func (s *Session) State() wire.State {
 
 // Stop ends the engine and frees its memory. What was not saved is lost; the next Open starts a new one.
 func (s *Session) Stop() {
-	req, err := http.NewRequest(http.MethodPost, "http://engine/stop", nil)
-	if err != nil {
-		fail("stop", err)
-	}
-	resp, err := s.http.Do(req)
+	answer, err := s.place.request(context.Background(), "POST", "/stop", nil)
 	if err != nil {
 		return // it was gone already
 	}
-	resp.Body.Close()
+	answer.Close()
 	for i := range 1000 {
 		_, err := s.ask(context.Background())
 		if err != nil && syscall.Kill(s.state.PID, 0) != nil { // the socket is closed before the process ends
@@ -211,16 +193,12 @@ func (s *Session) call(ctx context.Context, verb string, req, resp any, onProgre
 	if err != nil {
 		return fmt.Errorf("lab: %s: request: %w", verb, err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://engine"+wire.VerbPath+verb, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("lab: %s: %w", verb, err)
-	}
-	answer, err := s.http.Do(r)
+	answer, err := s.place.request(ctx, "POST", wire.VerbPath+verb, body)
 	if err != nil {
 		return s.broken(ctx, verb)
 	}
-	defer answer.Body.Close()
-	for events := json.NewDecoder(answer.Body); ; {
+	defer answer.Close()
+	for events := json.NewDecoder(answer); ; {
 		var e wire.Event
 		switch err := events.Decode(&e); {
 		case err != nil: // the engine always ends with a result or an error

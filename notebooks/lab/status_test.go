@@ -1,0 +1,64 @@
+package lab
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A kernel that shares has the engine that programs of the clone have, and no longer the
+// one in its own folder.
+func TestShare(t *testing.T) {
+	kernel(t)
+	dir := os.Getenv("GONB_TMP_DIR")
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CLT_ROOT", root)
+	place := func() place {
+		t.Helper()
+		p, err := findPlace()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := place(); filepath.Dir(p.socket) != dir || p.watch != os.Getppid() {
+		t.Errorf("before: %+v", p)
+	}
+	Share()
+	shared := place()
+	if filepath.Dir(shared.socket) == dir || shared.watch != 0 {
+		t.Errorf("after Share: %+v", shared)
+	}
+	if err := os.Remove(filepath.Join(dir, sharedMark)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CLT_SHARE", "1")
+	if p := place(); p != shared {
+		t.Errorf("with CLT_SHARE: %+v, want %+v", p, shared)
+	}
+	t.Setenv("GONB_TMP_DIR", "")
+	if p := place(); p != shared {
+		t.Errorf("outside a notebook: %+v, want %+v", p, shared)
+	}
+	if o := (&EngineStatus{shared: true}).Output(); !strings.Contains(o.Plain, "engine of this clone") {
+		t.Errorf("status: %s", o.Plain)
+	}
+}
+
+// Check writes floats short, and leaves the caller's values alone.
+func TestCheckKeepsItsDetail(t *testing.T) {
+	kernel(t)
+	shown, _ := screen(t)
+	detail := []any{1.0 / 3, " of ", 3}
+	Check(true, "x", detail...)
+	if detail[0] != 1.0/3 {
+		t.Errorf("the caller's detail became %v", detail)
+	}
+	if len(*shown) != 1 || !strings.Contains((*shown)[0].Plain, "0.3333 of 3") {
+		t.Errorf("shown %v", *shown)
+	}
+}
