@@ -3,6 +3,7 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
+must_write build
 mkdir -p bin
 tags=$(build_tags)
 [ -z "$tags" ] || export CGO_ENABLED=0

@@ -3,6 +3,7 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
+must_write demo
 notebook=notebooks/quickstart.ipynb
 [ -f "$notebook" ] || die "demo: $notebook is missing; git checkout $notebook brings it back"
 scripts/setup.sh demo

@@ -7,11 +7,17 @@ state="$venv/clt" # stamps and logs of the set-up
 export GOWORK=off
 export GOEXPERIMENT="${CLT_GOEXPERIMENT-simd}"
 
-# Jupyter keeps its settings, signatures and running servers inside the clone.
-export JUPYTER_CONFIG_DIR="$state/jupyter/config"
-export JUPYTER_DATA_DIR="$state/jupyter/data"
-export JUPYTER_RUNTIME_DIR="$state/jupyter/runtime"
-export IPYTHONDIR="$state/jupyter/ipython"
+# Jupyter keeps its settings, signatures and running servers inside the clone, or in the user's temporary folder if nothing
+# can be written here.
+jupyter="$state/jupyter"
+if [ -d "$venv" ] && [ ! -w "$venv" ]; then
+	jupyter="${TMPDIR:-/tmp}/clt-$(id -u)/jupyter"
+	mkdir -p -m 700 "${TMPDIR:-/tmp}/clt-$(id -u)"
+fi
+export JUPYTER_CONFIG_DIR="$jupyter/config"
+export JUPYTER_DATA_DIR="$jupyter/data"
+export JUPYTER_RUNTIME_DIR="$jupyter/runtime"
+export IPYTHONDIR="$jupyter/ipython"
 export PYTHONPATH="$root/notebooks/templates"
 
 # die says why, in red on a terminal.
@@ -23,6 +29,11 @@ die() {
 # sha256 of what stands on standard input
 digest() {
 	if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c1-64
+}
+
+# must_write WHAT: ends here if nothing can be written in the clone.
+must_write() {
+	[ -w "$root" ] || die "$1: nothing can be written in this clone; copy it to a folder of your own: cp -r . ~/clt"
 }
 
 # have_cgo: can programs with C parts be built here? XLA needs it.

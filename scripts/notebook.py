@@ -6,7 +6,9 @@ notebook.py report [-o FILE] [--no-input] NOTEBOOK...                 one self-c
 import argparse
 import os
 import pathlib
+import re
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -136,6 +138,7 @@ def why_failed(nb, err):
 def run_command(args):
     import nbformat
 
+    (OUT / "nb").mkdir(parents=True, exist_ok=True)  # before the work, not after it
     for path in args.notebooks:
         print(f"{shown(path)}:", flush=True)
         begin = time.monotonic()
@@ -189,11 +192,20 @@ def main():
             sys.exit(f"notebook: {path} does not exist")
     os.environ.setdefault("CLT_GONB_FLAGS", "-raw_error")
     os.environ["CLT_KEEP_GOING"] = "1"  # nbclient stops at a failing cell by itself
+    state = ROOT / ".venv" / "clt"
+    if not os.access(state, os.W_OK):  # a clone that is read-only; as in env.sh
+        state = pathlib.Path(tempfile.gettempdir()) / f"clt-{os.getuid()}"
+        state.mkdir(mode=0o700, exist_ok=True)
     for key, sub in (("CONFIG", "config"), ("DATA", "data"), ("RUNTIME", "runtime")):
-        os.environ.setdefault(f"JUPYTER_{key}_DIR", str(ROOT / ".venv" / "clt" / "jupyter" / sub))
-    os.environ.setdefault("IPYTHONDIR", str(ROOT / ".venv" / "clt" / "jupyter" / "ipython"))
+        os.environ.setdefault(f"JUPYTER_{key}_DIR", str(state / "jupyter" / sub))
+    os.environ.setdefault("IPYTHONDIR", str(state / "jupyter" / "ipython"))
     os.environ["CLT_NO_TIMES"] = "1" if getattr(args, "in_place", False) else os.environ.get("CLT_NO_TIMES", "")
-    args.command(args)
+    try:
+        args.command(args)
+    except OSError as err:
+        name = re.sub(rf"(^|/)\.([^/]+)\.{os.getpid()}$", r"\1\2", str(err.filename))  # not the temporary file's
+        where = f"{shown(pathlib.Path(name))} cannot be written or read: " if err.filename else ""
+        sys.exit(f"notebook: {where}{err.strerror or err}; is the folder there, and writable? If not, work in a copy of it")
 
 
 if __name__ == "__main__":

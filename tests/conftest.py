@@ -29,6 +29,7 @@ class Kernel:
     def __init__(self, folder):
         from jupyter_client.manager import start_new_kernel
 
+        self.closed = False
         self.manager, self.client = start_new_kernel(kernel_name="gonb", cwd=str(folder), startup_timeout=120)
 
     @property
@@ -77,6 +78,9 @@ class Kernel:
         return "".join(o[1] for o in outputs if o[0] != "stderr")
 
     def close(self):
+        if self.closed:
+            return
+        self.closed = True
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=False)
 

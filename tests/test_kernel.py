@@ -123,7 +123,7 @@ def test_two_notebooks_share_an_engine(kernel):
         pid_b, after = numbers(b.cell(lab_cell(ENGINE)))
         pid_c, _ = numbers(c.cell(lab_cell(ENGINE)))
         assert pid_a == pid_b != pid_c and after == before + 3
-        a.manager.shutdown_kernel(now=False)
+        a.close()
         assert numbers(b.cell(lab_cell(ENGINE)))[0] == pid_b, "the engine ended with one of its notebooks"
     finally:
         b.cell(lab_cell("lab.Stop()"))

@@ -41,6 +41,15 @@ func (g *Graph) PruneTo(cfg attribution.PruneConfig) *Graph {
 	return &p
 }
 
+// Caption says in words what feeds the target most. After pruning too, shares are those
+// of the whole graph, as in its picture: what was cut must not make the rest look larger.
+func (g *Graph) Caption() string {
+	if g.full != nil {
+		return g.full.Caption()
+	}
+	return g.Graph.Caption()
+}
+
 // Output is the picture with its proof. The whole graph is a picture alone; the
 // pruned one can be explored.
 func (g *Graph) Output() viz.Output {
