@@ -46,7 +46,7 @@ func Coactivation(title string, nodes []CoNode, correlation [][]float64, thresho
 	}
 	for i, n := range nodes {
 		s.rect(x[i]-5, y[i]-5, 10, 10, s.p.Text, "")
-		s.text(x[i]+8, y[i]+4, "start", 11, s.p.Text, "", cut(n.Label, 24))
+		s.text(x[i]+8, y[i]+4, "start", 11, s.p.Text, `stroke="#FFFFFF" stroke-width="8" stroke-linejoin="round" paint-order="stroke"`, cut(n.Label, 24)) // legible on lines
 	}
 	for l := range layers {
 		s.text(40+step*float64(l), 16, "middle", 11, s.p.Text, "", fmt.Sprintf("layer %d", l))

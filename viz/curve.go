@@ -25,10 +25,11 @@ func (s Series) x(i int) float64 {
 type CurveOptions struct {
 	XLabel, YLabel string
 	LogX, LogY     bool
-	Zero           bool    // start the y axis at zero
-	Smooth         float64 // weight of the past in an exponential mean, 0-1; the raw line stays, faint
-	Width, Height  float64 // pixels; 0 for 720 by 280
-	Note           string  // one line under the title
+	Zero           bool     // start the y axis at zero
+	Tokens         []string // names of x = 0, 1, …, in place of numbers
+	Smooth         float64  // weight of the past in an exponential mean, 0-1; the raw line stays, faint
+	Width, Height  float64  // pixels; 0 for 720 by 280
+	Note           string   // one line under the title
 }
 
 const (
@@ -99,7 +100,12 @@ func curvePicture(title string, series []Series, o CurveOptions) (svg, spots str
 		right = math.Max(right, 18+math.Min(150, textWidth(cut(visible(l.Name), 22), 11)))
 	}
 	ax := newAxis(xlo, xhi, int(o.Width/110)+1, 56, o.Width-right, o.LogX)
-	ay := newAxis(ylo, yhi, int(o.Height/50), o.Height-38, 22, o.LogY)
+	bottom := 38.0
+	if len(o.Tokens) > 0 {
+		bottom += tokenRoom
+		ax.ticks = tokenTicks(len(o.Tokens), ax)
+	}
+	ay := newAxis(ylo, yhi, int(o.Height/50), o.Height-bottom, 22, o.LogY)
 	drawAxes(s, ax, ay, o)
 	ends := make([]float64, len(series))
 	for i, l := range series {
@@ -111,6 +117,27 @@ func curvePicture(title string, series []Series, o CurveOptions) (svg, spots str
 		}
 	}
 	return s.String(), curveSpots(series, ax, ay, o)
+}
+
+// tokenRoom is what slanting tokens need below an axis, tokenStep how far one is from
+// the next at least, in pixels.
+const (
+	tokenRoom = 48
+	tokenStep = 14
+)
+
+// tokenTicks are the places of tokens that have room, the last one among them.
+func tokenTicks(n int, ax axis) (ticks []float64) {
+	every := 1
+	if n > 1 {
+		every = max(1, int(math.Ceil(tokenStep*float64(n-1)/math.Max(ax.to-ax.from, 1))))
+	}
+	for i := n - 1; i >= 0; i -= every {
+		if t := float64(i); ax.at(t) >= ax.from-1e-9 && ax.at(t) <= ax.to+1e-9 {
+			ticks = append(ticks, t)
+		}
+	}
+	return ticks
 }
 
 // curveSpots are hover texts of some points, spread evenly.
@@ -156,6 +183,11 @@ func drawAxes(s *picture, ax, ay axis, o CurveOptions) {
 		s.text(ax.from-6, ay.at(t)+4, "end", 11, s.p.Dim, "", tick(t))
 	}
 	for _, t := range ax.ticks {
+		if i := int(t); len(o.Tokens) > 0 {
+			x, y := ax.at(t)+4, ay.from+14
+			s.text(x, y, "end", 11, s.p.Dim, fmt.Sprintf(`transform="rotate(-45 %d %d)"`, unit(x), unit(y)), cut(inSVG(o.Tokens[i], i), maxLabelSize))
+			continue
+		}
 		s.text(ax.at(t), ay.from+16, "middle", 11, s.p.Dim, "", tick(t))
 	}
 	y := o.YLabel

@@ -128,3 +128,27 @@ func TestCompare(t *testing.T) {
 		t.Error("a shared feature is not filled")
 	}
 }
+
+// The names of tokens stand under a curve, thinned where they have no room, the last
+// one among them.
+func TestCurveTokens(t *testing.T) {
+	few := []string{"<a>", " b&", "\n"}
+	svg, _ := curvePicture("t", []Series{{Name: "s", Y: []float64{0, 2, 1}}}, CurveOptions{Width: 720, Height: 280, XLabel: "token", Tokens: few})
+	for _, want := range []string{"&lt;a&gt;", "·b&amp;", "rotate(-45"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("no %q in %s", want, svg)
+		}
+	}
+	many, y := make([]string, 200), make([]float64, 200)
+	for i := range many {
+		many[i] = fmt.Sprintf("t%d", i)
+	}
+	svg, _ = curvePicture("t", []Series{{Name: "s", Y: y}}, CurveOptions{Width: 720, Height: 280, Tokens: many})
+	if n := strings.Count(svg, "rotate(-45"); n < 20 || n > 50 || !strings.Contains(svg, ">t199<") {
+		t.Errorf("%d names of 200 tokens", n)
+	}
+	one, _ := curvePicture("t", []Series{{Name: "s", Y: []float64{1}}}, CurveOptions{Width: 720, Height: 280, Tokens: []string{"x"}})
+	if !strings.Contains(one, ">x<") {
+		t.Error("a single token has no name")
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"image"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -86,6 +87,19 @@ func TestPNG(t *testing.T) {
 	c, err := png.DecodeConfig(f)
 	if err != nil || c.Width < 400 {
 		t.Errorf("picture %+v, %v", c, err)
+	}
+	flat, err := screenshot(t.Context(), engine.FindChromium(), `<svg xmlns="http://www.w3.org/2000/svg" width="310" height="40"><rect width="310" height="40" fill="#FF0000"/></svg>`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	low, err := png.Decode(bytes.NewReader(flat))
+	if err != nil || low.Bounds().Dx() != 620 || low.Bounds().Dy() != 80 {
+		t.Fatalf("a low picture is %v, %v", low.Bounds(), err)
+	}
+	for _, at := range []image.Point{{0, 0}, {619, 0}, {0, 79}, {619, 79}} {
+		if r, g, _, _ := low.At(at.X, at.Y).RGBA(); r>>8 != 255 || g != 0 {
+			t.Errorf("a low red picture is %v at %v", low.At(at.X, at.Y), at)
+		}
 	}
 }
 

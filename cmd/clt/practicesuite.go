@@ -345,7 +345,7 @@ func (p *practice) drawPrompt(number int, enc wire.EncodeResponse) error {
 		if len(lines) == 0 {
 			continue
 		}
-		o := viz.Curve(fmt.Sprintf("Strongest features of layer %d by token", l), lines, viz.CurveOptions{XLabel: "position", YLabel: "activation", Zero: true})
+		o := viz.Curve(fmt.Sprintf("Strongest features of layer %d by token", l), lines, viz.CurveOptions{XLabel: "token", YLabel: "activation", Zero: true, Tokens: enc.Tokens})
 		if err := p.writeSVG(fmt.Sprintf("feature_activations_%d_layer%d.svg", number, l), o); err != nil {
 			return err
 		}

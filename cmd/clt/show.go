@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,6 +153,13 @@ func (c *call) writePNG(path, svg string, written bool) error {
 	return c.write(path, data)
 }
 
+// A browser leaves part of a window lower than leastWindow blank. Pictures have
+// screenScale pixels for each of the SVG's.
+const (
+	leastWindow = 400
+	screenScale = 2
+)
+
 // screenshot draws an SVG in a headless browser.
 func screenshot(ctx context.Context, browser, svg string) ([]byte, error) {
 	var w, h float64
@@ -166,7 +176,7 @@ func screenshot(ctx context.Context, browser, svg string) ([]byte, error) {
 	if err := atomicfile.Write(page, []byte(html)); err != nil {
 		return nil, err
 	}
-	if err := runBrowser(ctx, browser, dir, "--force-device-scale-factor=2", fmt.Sprintf("--window-size=%d,%d", int(w+0.99), int(h+0.99)),
+	if err := runBrowser(ctx, browser, dir, fmt.Sprintf("--force-device-scale-factor=%d", screenScale), fmt.Sprintf("--window-size=%d,%d", max(leastWindow, int(w+0.99)), max(leastWindow, int(h+0.99))),
 		"--screenshot="+shot, "file://"+page); err != nil {
 		return nil, err
 	}
@@ -174,5 +184,22 @@ func screenshot(ctx context.Context, browser, svg string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s drew nothing; try another Chromium with CLT_CHROMIUM", filepath.Base(browser))
 	}
-	return data, nil
+	return cropped(data, screenScale*int(w+0.99), screenScale*int(h+0.99))
+}
+
+// cropped is the upper left part of a PNG.
+func cropped(data []byte, w, h int) ([]byte, error) {
+	m, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("the browser's picture cannot be read: %w; try another Chromium with CLT_CHROMIUM", err)
+	}
+	part, ok := m.(interface {
+		SubImage(image.Rectangle) image.Image
+	})
+	if size := m.Bounds(); !ok || size.Dx() == w && size.Dy() == h {
+		return data, nil
+	}
+	var out bytes.Buffer
+	err = png.Encode(&out, part.SubImage(image.Rect(0, 0, w, h)))
+	return out.Bytes(), err
 }
