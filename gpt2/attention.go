@@ -23,6 +23,9 @@ func (p *pass) attention(l int, x, positions *Node) *Node {
 		parts[i] = Reshape(parts[i], batch, pos, p.cfg.Heads, p.cfg.DHead())
 	}
 	q, k, v := at(AttnQ)(parts[0]), at(AttnK)(parts[1]), at(AttnV)(parts[2])
+	if p.past != nil {
+		k, v = p.past.add(l, k, v, positions)
+	}
 
 	scores := p.scores(q, k, positions)
 	taken := at(AttnScores)(scores)
@@ -30,7 +33,7 @@ func (p *pass) attention(l int, x, positions *Node) *Node {
 	pattern := Softmax(taken, -1) // [batch, head, query, key]
 	taken = at(AttnPattern)(pattern)
 	free = free && p.free(AttnPattern.At(l), pattern, taken)
-	z := mix(taken, v)
+	z := p.mix(taken, v)
 	if free && p.inSteps(pos) {
 		z = p.attentionInSteps(q, k, v, positions)
 	}
@@ -41,11 +44,24 @@ func (p *pass) attention(l int, x, positions *Node) *Node {
 
 // scores are q·k/sqrt(d_head) [batch, head, query, key], masked.
 func (p *pass) scores(q, k, positions *Node) *Node {
-	return causal(MulScalar(Einsum("bqhd,bkhd->bhqk", q, k), 1/math.Sqrt(float64(p.cfg.DHead()))), positions)
+	return causal(MulScalar(p.products(q, k), 1/math.Sqrt(float64(p.cfg.DHead()))), positions)
+}
+
+// products are q·k [batch, head, query, key].
+func (p *pass) products(q, k *Node) *Node {
+	if p.past != nil {
+		return InsertAxes(Einsum("hqd,hkd->hqk", headsFirst(q), k), 0)
+	}
+	return Einsum("bqhd,bkhd->bhqk", q, k)
 }
 
 // mix is each head's mean of values under its pattern: [batch, query, head, d_head].
-func mix(pattern, v *Node) *Node { return Einsum("bhqk,bkhd->bqhd", pattern, v) }
+func (p *pass) mix(pattern, v *Node) *Node {
+	if p.past != nil {
+		return headsLast(Einsum("hqk,hkd->hqd", Squeeze(pattern, 0), v))
+	}
+	return Einsum("bhqk,bkhd->bqhd", pattern, v)
+}
 
 // attentionStep is how many queries attentionInSteps takes at once.
 const attentionStep = 128
@@ -66,7 +82,7 @@ func (p *pass) attentionInSteps(q, k, v, positions *Node) *Node {
 		to := min(from+attentionStep, pos)
 		keys := func(n *Node) *Node { return Slice(n, AxisRange(), AxisRange(0, to)) }
 		scores := p.scores(Slice(q, AxisRange(), AxisRange(from, to)), keys(k), Slice(positions, AxisRange(from, to)))
-		parts = append(parts, mix(Softmax(scores, -1), keys(v)))
+		parts = append(parts, p.mix(Softmax(scores, -1), keys(v)))
 	}
 	return Concatenate(parts, 1)
 }

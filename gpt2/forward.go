@@ -19,7 +19,7 @@ func Forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook) (logits *N
 
 // forward is Forward for a program that knows what it reads.
 func forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook, read func(HookName) bool) (logits *Node) {
-	x, pass := forwardBlocks(scope, cfg, tokens, positionsOf(tokens), hook, reading{read, true})
+	x, pass := forwardBlocks(scope, cfg, tokens, positionsOf(tokens), hook, reading{read: read, fromStart: true})
 	return pass.unembed(pass.finalNorm(x))
 }
 
@@ -28,7 +28,7 @@ func forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook, read func(
 // hook at attn.hook_k and attn.hook_v may return longer keys and values [batch,
 // key, head, d_head], and that is the whole KV cache.
 func ForwardAt(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook) (logits *Node) {
-	x, pass := forwardBlocks(scope, cfg, tokens, positions, hook, reading{unknown(hook), false})
+	x, pass := forwardBlocks(scope, cfg, tokens, positions, hook, reading{read: unknown(hook)})
 	return pass.unembed(pass.finalNorm(x))
 }
 
@@ -38,7 +38,8 @@ type reading struct {
 	// computed in any case. What is neither read nor changed by the hook may be
 	// skipped by a fused operation.
 	read      func(HookName) bool
-	fromStart bool // tokens stand at positions 0, 1, …
+	fromStart bool  // tokens stand at positions 0, 1, …
+	past      *past // keys and values of the tokens before, nil for none
 }
 
 // unknown is what must be taken as read when only the hook is known.
@@ -132,13 +133,17 @@ func (p *pass) finalNorm(x *Node) *Node {
 	return p.hook(HookUnembedPre, y)
 }
 
+// headName is the output head's tensor [d_vocab, d_model].
+func headName(cfg Config) string {
+	if cfg.TieEmbeddings {
+		return "wte.weight"
+	}
+	return "lm_head.weight"
+}
+
 // unembed multiplies by the output head, wte itself when tied.
 func (p *pass) unembed(x *Node) *Node {
-	head := "lm_head.weight"
-	if p.cfg.TieEmbeddings {
-		head = "wte.weight"
-	}
-	w := p.weight(head)
+	w := p.weight(headName(p.cfg))
 	if !narrow(w, x) {
 		return Einsum("btd,vd->btv", x, w)
 	}

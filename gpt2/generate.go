@@ -7,8 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-
-	"github.com/gomlx/gomlx/core/tensors"
 )
 
 // GenerateConfig says how text is continued.
@@ -152,61 +150,4 @@ func (m *Model) Generate(ctx context.Context, p Program, prompt []int32, cfg Gen
 		return report == nil || report(t.ID)
 	})
 	return g, err
-}
-
-// stepper runs a program token by token on a KV cache that it owns.
-type stepper struct {
-	m     *Model
-	p     Program
-	cache *tensors.Tensor // [2·layer, key, head, d_head]
-}
-
-func (m *Model) newStepper(p Program, length int) (*stepper, error) {
-	c := m.Config
-	length = m.Bucket(length)
-	cache := NewArray([]int{2 * c.Layers, length, c.Heads, c.DHead()}, m.Double)
-	return &stepper{m: m, p: p, cache: cache.Tensor(m.Double)}, nil
-}
-
-func (s *stepper) close() { _ = s.cache.FinalizeAll() }
-
-// step feeds tokens that stand at start, start+1, … and returns the logits after
-// the last of them.
-func (s *stepper) step(tokens []int32, start int) ([]float64, error) {
-	n := len(tokens)
-	if n > 1 {
-		n = min(s.m.Bucket(n), s.cache.Shape().Dimensions[1]-start)
-	}
-	padded := make([]int32, n)
-	copy(padded, tokens)
-	positions := make([]int32, n)
-	for i := range positions {
-		positions[i] = int32(start + i)
-	}
-	exec, err := Compiled(s.m, "step|"+s.p.Key, stepGraph(s.m.Config, s.p))
-	if err != nil {
-		return nil, err
-	}
-	args := []any{
-		tensors.FromFlatDataAndDimensions(padded, 1, n),
-		tensors.FromFlatDataAndDimensions(positions, n),
-		tensors.FromFlatDataAndDimensions([]int32{int32(len(tokens) - 1)}, 1),
-		s.cache,
-	}
-	for _, t := range s.p.Inputs {
-		args = append(args, t)
-	}
-	out, err := exec.Call(args...)
-	if err != nil {
-		return nil, fmt.Errorf("gpt2: generate: %w", err)
-	}
-	if err := s.cache.FinalizeAll(); err != nil {
-		return nil, fmt.Errorf("gpt2: generate: %w", err)
-	}
-	s.cache = out[1]
-	logits, err := FromTensor(out[0])
-	if err != nil {
-		return nil, err
-	}
-	return logits.Float64s(), out[0].FinalizeAll()
 }
