@@ -23,42 +23,37 @@ func (p *pass) attention(l int, x, positions *Node) *Node {
 		parts[i] = Reshape(parts[i], batch, pos, p.cfg.Heads, p.cfg.DHead())
 	}
 	q, k, v := at(AttnQ)(parts[0]), at(AttnK)(parts[1]), at(AttnV)(parts[2])
-	if p.past != nil {
-		k, v = p.past.add(l, k, v, positions)
-	}
 
-	scores := p.scores(q, k, positions)
+	scores := p.scores(l, q, k, positions)
 	taken := at(AttnScores)(scores)
 	free := p.free(AttnScores.At(l), scores, taken)
 	pattern := Softmax(taken, -1) // [batch, head, query, key]
 	taken = at(AttnPattern)(pattern)
 	free = free && p.free(AttnPattern.At(l), pattern, taken)
-	z := p.mix(taken, v)
+	z := p.mix(l, taken, v)
 	if free && p.inSteps(pos) {
-		z = p.attentionInSteps(q, k, v, positions)
+		z = p.attentionInSteps(l, q, k, v, positions)
 	}
 	z = at(AttnZ)(z)
 	out := linear(Reshape(z, batch, pos, d), p.layerWeight(l, "attn.c_proj.weight"), p.layerWeight(l, "attn.c_proj.bias"))
 	return at(AttnOut)(out)
 }
 
-// scores are q·k/sqrt(d_head) [batch, head, query, key], masked.
-func (p *pass) scores(q, k, positions *Node) *Node {
-	return causal(MulScalar(p.products(q, k), 1/math.Sqrt(float64(p.cfg.DHead()))), positions)
-}
-
-// products are q·k [batch, head, query, key].
-func (p *pass) products(q, k *Node) *Node {
+// scores are q·k/sqrt(d_head) [batch, head, query, key] of layer l, masked.
+func (p *pass) scores(l int, q, k, positions *Node) *Node {
+	var products *Node
 	if p.past != nil {
-		return InsertAxes(Einsum("hqd,hkd->hqk", headsFirst(q), k), 0)
+		products = p.past.products(l, q, k)
+	} else {
+		products = Einsum("bqhd,bkhd->bhqk", q, k)
 	}
-	return Einsum("bqhd,bkhd->bhqk", q, k)
+	return causal(MulScalar(products, 1/math.Sqrt(float64(p.cfg.DHead()))), positions)
 }
 
 // mix is each head's mean of values under its pattern: [batch, query, head, d_head].
-func (p *pass) mix(pattern, v *Node) *Node {
+func (p *pass) mix(l int, pattern, v *Node) *Node {
 	if p.past != nil {
-		return headsLast(Einsum("hqk,hkd->hqd", Squeeze(pattern, 0), v))
+		return p.past.mix(l, pattern, v)
 	}
 	return Einsum("bhqk,bkhd->bqhd", pattern, v)
 }
@@ -75,14 +70,14 @@ func (p *pass) inSteps(pos int) bool {
 // attentionInSteps is the mix of the pattern for passes from position 0 on: a step
 // of queries reads the keys up to its own end, and those that all of its queries
 // would mask are left out, which is almost half of the work.
-func (p *pass) attentionInSteps(q, k, v, positions *Node) *Node {
+func (p *pass) attentionInSteps(l int, q, k, v, positions *Node) *Node {
 	pos := q.Shape().Dimensions[1]
 	var parts []*Node
 	for from := 0; from < pos; from += attentionStep {
 		to := min(from+attentionStep, pos)
 		keys := func(n *Node) *Node { return Slice(n, AxisRange(), AxisRange(0, to)) }
-		scores := p.scores(Slice(q, AxisRange(), AxisRange(from, to)), keys(k), Slice(positions, AxisRange(from, to)))
-		parts = append(parts, p.mix(Softmax(scores, -1), keys(v)))
+		scores := p.scores(l, Slice(q, AxisRange(), AxisRange(from, to)), keys(k), Slice(positions, AxisRange(from, to)))
+		parts = append(parts, p.mix(l, Softmax(scores, -1), keys(v)))
 	}
 	return Concatenate(parts, 1)
 }

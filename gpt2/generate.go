@@ -108,7 +108,7 @@ func (m *Model) stream(ctx context.Context, p Program, prompt []int32, cfg Gener
 		read = len(text)
 		id, lp := cfg.Pick(penalized(logits, text, cfg.RepetitionPenalty), r)
 		if cfg.RepetitionPenalty > 0 && cfg.RepetitionPenalty != 1 {
-			lp = LogProbs(logits)[id]
+			lp = logits[id] - logSumExp(logits)
 		}
 		if !use(Generated{id, lp}) || slices.Contains(cfg.Stop, id) {
 			return nil

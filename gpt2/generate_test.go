@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/etredal/cross-layer-transcoder/internal/backend"
+	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
 )
 
 // withoutCache generates as Generate should, each token from a whole pass.
@@ -79,6 +82,32 @@ func TestGenerateEqualsWholePasses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGenerateOnDevice holds generation with a cache that the host cannot reach, as
+// on an accelerator, against passes without a cache.
+func TestGenerateOnDevice(t *testing.T) {
+	testbackend.Open(t, "xla") // or skip
+	b, _, err := backend.Open(backend.FindPlugin("cpu") + ",shared_buffers=false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.HasSharedBuffers() {
+		t.Fatal("the buffers are shared")
+	}
+	m, err := Load(b, "testdata/tiny2", LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompt := readMeta(t, "testdata/tiny2").Prompts[1].IDs
+	cfg := GenerateConfig{N: 70, Seed: 7, Sampler: Sampler{Temperature: 1}, Slide: true} // the context is 32
+	got, err := m.Generate(t.Context(), Program{}, prompt, cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := withoutCache(t, m, prompt, cfg); fmt.Sprint(got.Tokens) != fmt.Sprint(want.Tokens) {
+		t.Errorf("tokens %v, without a cache %v", got.Tokens, want.Tokens)
 	}
 }
 

@@ -7,21 +7,43 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 )
 
-// past is a KV cache in a pass over one further token: keys and values of each
-// layer [head, key, d_head], heads in front so that attention reads them as they lie.
-// Keys stand at the index that is their position; those not yet written are zero.
-type past struct{ keys, values []*Node }
-
-// add writes the key and the value x [1, 1, head, d_head] of the new token into
-// those of layer l and returns the whole [head, key, d_head].
-func (c *past) add(l int, k, v, positions *Node) (keys, values *Node) {
-	c.keys[l] = writeAt(c.keys[l], headsFirst(k), positions)
-	c.values[l] = writeAt(c.values[l], headsFirst(v), positions)
-	return c.keys[l], c.values[l]
+// past is the KV cache in a pass over one further token: what the keys and values of
+// the tokens before it were, by layer [head, key, d_head], heads in front so that
+// products read them as they lie. A key stands at the index that is its position. The
+// pass changes nothing in it: attention takes the token's own key and value from the
+// side, and whoever runs the program adds them before the next token.
+type past struct {
+	keys, values []*Node
+	own          *Node // [head, 1, key], true at the token's own position
 }
 
-// all lists the cache's tensors as programs take and return them.
-func (c *past) all() []*Node { return append(append([]*Node{}, c.keys...), c.values...) }
+// newPast is a cache of 2·layer tensors, the keys first, for a token at a position [1].
+func newPast(cache []*Node, position *Node) *past {
+	n, dims := len(cache)/2, cache[0].Shape().Dimensions
+	at := shapes.Make(dtypes.Int32, dims[0], 1, dims[1])
+	own := Equal(Iota(position.Graph(), at, 2), BroadcastToDims(Reshape(position, 1, 1, 1), at.Dimensions...))
+	return &past{cache[:n], cache[n:], own}
+}
+
+// products are q·k [1, head, 1, key] of layer l; q and k are those of the token.
+func (c *past) products(l int, q, k *Node) *Node {
+	q, k = headsFirst(q), headsFirst(k)
+	before := Einsum("hqd,hkd->hqk", q, c.keys[l])
+	self := BroadcastToDims(ReduceAndKeep(Mul(q, k), ReduceSum, -1), before.Shape().Dimensions...)
+	return InsertAxes(Where(c.own, self, before), 0)
+}
+
+// mix is the mean of layer l's values and the token's own, v, under a pattern [1, head,
+// 1, key]: [1, 1, head, d_head].
+func (c *past) mix(l int, pattern, v *Node) *Node {
+	pattern = Squeeze(pattern, 0)
+	none := ZerosLike(pattern)
+	self := ReduceAndKeep(Where(c.own, pattern, none), ReduceSum, -1) // [head, 1, 1]
+	v = headsFirst(v)
+	z := Einsum("hqk,hkd->hqd", Where(c.own, none, pattern), c.values[l])
+	z = Add(z, Mul(BroadcastToDims(self, v.Shape().Dimensions...), v))
+	return Reshape(z, 1, 1, z.Shape().Dimensions[0], z.Shape().Dimensions[2])
+}
 
 // headsFirst is x [1, pos, head, d_head] as [head, pos, d_head].
 func headsFirst(x *Node) *Node {
@@ -32,71 +54,59 @@ func headsFirst(x *Node) *Node {
 	return TransposeAllAxes(Reshape(x, dims[1:]...), 1, 0, 2)
 }
 
-// headsLast is x [head, pos, d_head] as [1, pos, head, d_head].
-func headsLast(x *Node) *Node {
-	dims := x.Shape().Dimensions
-	if dims[1] == 1 {
-		return Reshape(x, 1, 1, dims[0], dims[2])
-	}
-	return InsertAxes(TransposeAllAxes(x, 1, 0, 2), 0)
-}
-
-// writeAt puts x [head, 1, d_head] into old [head, key, d_head] at a position [1]
-// where old is zero.
-func writeAt(old, x, position *Node) *Node {
-	g, heads := old.Graph(), old.Shape().Dimensions[0]
-	if compilesShapes(g.Backend()) {
-		zero := ScalarZero(g, dtypes.Int32)
-		return DynamicUpdateSlice(old, x, []*Node{zero, Reshape(position), zero})
-	}
-	// The Go backend has no such operation, but adds in place.
-	at := shapes.Make(dtypes.Int32, heads, 1)
-	index := Concatenate([]*Node{Iota(g, at, 0), BroadcastToDims(Reshape(position, 1, 1), heads, 1)}, 1) // [head, 2]
-	return ScatterSum(old, index, Reshape(x, heads, -1), true, true)
-}
-
-// promptGraph returns the [graph] function that reads a prompt and starts a KV cache
-// with room for so many keys. Inputs: tokens [1, pos], last [1] (which of the pos is
-// read), extra... Outputs: head(the last block's output after token last), then the
-// cache.
-func promptGraph(cfg Config, p Program, room int, head headFn) func(*model.Scope, []*Node) []*Node {
+// promptGraph returns the [graph] function that reads a prompt. Inputs: tokens [1,
+// pos], last [1] (which of the pos is read), extra... Outputs: head(the last block's
+// output at last) and the keys and values [2·layer, head, pos, d_head], keys first.
+func promptGraph(cfg Config, p Program, head headFn) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		tokens, last := in[0], in[1]
 		positions := positionsOf(tokens)
 		seen := map[HookName]*Node{}
 		x, pass := forwardBlocks(scope, cfg, tokens, positions, Chain(p.hook(positions, in[2:]), Record(seen)),
-			reading{read: func(HookName) bool { return false }, fromStart: true})
+			reading{read: nothing, fromStart: true})
 		x = Gather(Reshape(x, -1, cfg.DModel), InsertAxes(last, -1)) // [1, d_model]
-		cache := &past{make([]*Node, cfg.Layers), make([]*Node, cfg.Layers)}
-		for l := range cfg.Layers {
-			cache.keys[l] = grown(headsFirst(seen[AttnK.At(l)]), room)
-			cache.values[l] = grown(headsFirst(seen[AttnV.At(l)]), room)
-		}
-		return append([]*Node{head(pass, x)}, cache.all()...)
+		return []*Node{head(pass, x), keysAndValues(cfg, seen)}
 	}
-}
-
-// grown is x [head, pos, d_head] with zeros behind, [head, room, d_head].
-func grown(x *Node, room int) *Node {
-	dims := x.Shape().Dimensions
-	if dims[1] == room {
-		return x
-	}
-	return Concatenate([]*Node{x, Zeros(x.Graph(), shapes.Make(x.DType(), dims[0], room-dims[1], dims[2]))}, 1)
 }
 
 // stepGraph returns the [graph] function that reads one further token on a KV cache.
-// Inputs: token [1, 1], position [1], the cache, extra... Outputs: head(the last
-// block's output), then the cache with the token's keys and values in place.
+// Inputs: token [1, 1], position [1], cache (2·layer times [head, key, d_head], keys
+// first), extra... Outputs: head(the last block's output), and the token's keys and
+// values [2·layer, head, 1, d_head].
 func stepGraph(cfg Config, p Program, head headFn) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
-		token, position, n := in[0], in[1], cfg.Layers
-		cache := &past{append([]*Node{}, in[2:2+n]...), append([]*Node{}, in[2+n:2+2*n]...)}
-		x, pass := forwardBlocks(scope, cfg, token, position, p.hook(position, in[2+2*n:]),
-			reading{read: func(HookName) bool { return false }, past: cache})
-		return append([]*Node{head(pass, Reshape(x, 1, cfg.DModel))}, cache.all()...)
+		token, position, extra := in[0], in[1], in[2+2*cfg.Layers:]
+		seen := map[HookName]*Node{}
+		x, pass := forwardBlocks(scope, cfg, token, position, Chain(p.hook(position, extra), Record(seen)),
+			reading{read: nothing, past: newPast(in[2:2+2*cfg.Layers], position)})
+		return []*Node{head(pass, Reshape(x, 1, cfg.DModel)), keysAndValues(cfg, seen)}
 	}
 }
+
+// appendGraph is [graph]: a cache with new keys and values in place. Inputs: those
+// [2·layer, head, pos, d_head], the position of their first [1], cache.
+func appendGraph(in []*Node) []*Node {
+	fresh, position, cache := in[0], Reshape(in[1]), in[2:]
+	zero := ScalarZero(fresh.Graph(), dtypes.Int32)
+	for i, old := range cache {
+		cache[i] = DynamicUpdateSlice(old, Squeeze(Slice(fresh, AxisElem(i)), 0), []*Node{zero, position, zero})
+	}
+	return cache
+}
+
+// keysAndValues are those of a pass [2·layer, head, pos, d_head], keys first.
+func keysAndValues(cfg Config, seen map[HookName]*Node) *Node {
+	var all []*Node
+	for _, site := range []Site{AttnK, AttnV} {
+		for l := range cfg.Layers {
+			all = append(all, InsertAxes(headsFirst(seen[site.At(l)]), 0))
+		}
+	}
+	return Concatenate(all, 0)
+}
+
+// nothing is what a pass of generation reads.
+func nothing(HookName) bool { return false }
 
 // headFn is what a pass of generation ends in, given x [1, d_model].
 type headFn func(p *pass, x *Node) *Node

@@ -4,25 +4,46 @@ import (
 	"math"
 	"math/rand/v2"
 	"sort"
+
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // LogProbs returns the log-probabilities of a row of logits, in nats, summed
 // in float64.
 func LogProbs(logits []float64) []float64 {
-	top := math.Inf(-1)
-	for _, v := range logits {
-		top = math.Max(top, v)
-	}
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(v - top)
-	}
-	norm := top + math.Log(sum)
+	norm := logSumExp(logits)
 	out := make([]float64, len(logits))
 	for i, v := range logits {
 		out[i] = v - norm
 	}
 	return out
+}
+
+// sumStretch is how many exponentials are summed by one core at a time: fixed, so that
+// the sum is the same on any number of cores.
+const sumStretch = 1 << 13
+
+// logSumExp is log(Σ exp(logit)), which a logit loses to become a log-probability.
+func logSumExp(logits []float64) float64 {
+	top := math.Inf(-1)
+	for _, v := range logits {
+		if v > top || v != v {
+			top = v
+		}
+	}
+	sums := make([]float64, (len(logits)+sumStretch-1)/sumStretch)
+	vec.Parallel(len(sums), 1, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			for _, v := range logits[i*sumStretch : min(len(logits), (i+1)*sumStretch)] {
+				sums[i] += math.Exp(v - top)
+			}
+		}
+	})
+	sum := 0.0
+	for _, v := range sums {
+		sum += v
+	}
+	return top + math.Log(sum)
 }
 
 // Prediction is one candidate for the next token.
@@ -78,7 +99,7 @@ type Sampler struct {
 // Pick draws one token from a row of logits and returns its log-probability
 // under the unrestricted distribution at temperature 1, in nats.
 func (s Sampler) Pick(logits []float64, r *rand.Rand) (id int32, logprob float64) {
-	lp := LogProbs(logits)
+	norm := logSumExp(logits)
 	if s.Temperature <= 0 {
 		best := 0
 		for i, v := range logits {
@@ -86,7 +107,7 @@ func (s Sampler) Pick(logits []float64, r *rand.Rand) (id int32, logprob float64
 				best = i
 			}
 		}
-		return int32(best), lp[best]
+		return int32(best), logits[best] - norm
 	}
 	keep := len(logits)
 	if s.TopK > 0 {
@@ -111,8 +132,8 @@ func (s Sampler) Pick(logits []float64, r *rand.Rand) (id int32, logprob float64
 	for i := range cut {
 		u -= probs[i]
 		if u < 0 || i == cut-1 {
-			return int32(order[i]), lp[order[i]]
+			return int32(order[i]), logits[order[i]] - norm
 		}
 	}
-	return int32(order[0]), lp[order[0]]
+	return int32(order[0]), logits[order[0]] - norm
 }
