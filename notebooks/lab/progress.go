@@ -141,6 +141,9 @@ func (b *bar) steps() string {
 func (b *bar) numbers() []string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(b.latest.Values)) {
+		if noTimes && strings.HasSuffix(name, "_per_s") {
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s %.4g", name, b.latest.Values[name]))
 	}
 	if b.latest.Message != "" {
