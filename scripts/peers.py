@@ -19,10 +19,12 @@ GOALS = {
     "hooks": {"xla": {16: 0.25, 64: 0.45, 256: 0.6, 1024: 0.7}, "go": {16: 0.45, 64: 0.8, 256: 1.2, 1024: 1.5}},
     "generate": {"xla": 2.0, "go": 1.0},
     "tokenizer": {"tiktoken": 1.5, "tokenizers": 10.0},
+    "batch": None,  # texts in parallel: on as many threads as clt takes
     "memory": 1.0,
 }
+SPEEDS = ("tokenizer", "batch", "generate")  # theirs by ours in time
 SIZES = [16, 64, 256, 1024]
-PROMPT, NEW, SHORT, TEXT = 16, 50, 100, 5 << 20
+PROMPT, NEW, SHORT, DOCUMENT, TEXT = 16, 50, 100, 32 << 10, 5 << 20
 
 
 def arguments():
@@ -75,7 +77,7 @@ class Table:
     def rows(self):
         for (work, size, ours, theirs), pairs in self.pairs.items():
             a, b = min(p[0] for p in pairs), min(p[1] for p in pairs)
-            fast = work in ("tokenizer", "generate")  # speeds: theirs by ours in time
+            fast = work in SPEEDS
             ratio = statistics.median((q / p if fast else p / q) for p, q in pairs)
             by_best = b / a if fast else a / b
             goal = GOALS[work]
@@ -91,7 +93,7 @@ class Table:
         line = "{:10} {:>8}  {:8} {:>12}  {:16} {:>12}  {:>6} {:>6} {:>8}  {}"
         print(line.format("work", "size", "ours", "", "theirs", "", "ratio", "best", "goal", ""))
         for r in self.rows():
-            goal = "" if r["goal"] is None else (">= " if r["work"] in ("tokenizer", "generate") else "<= ") + f"{r['goal']:g}"
+            goal = "" if r["goal"] is None else (">= " if r["work"] in SPEEDS else "<= ") + f"{r['goal']:g}"
             verdict = {None: "", True: "met", False: "MISSED"}[r["met"]]
             print(line.format(r["work"], r["size"], r["ours"], value(r, "ours_value"), r["theirs"], value(r, "theirs_value"),
                               f"{r['ratio']:.2f}", f"{r['ratio_of_best']:.2f}", goal, verdict))
@@ -99,7 +101,7 @@ class Table:
 
 def value(r, key):
     v = r[key]
-    if r["work"] == "tokenizer":
+    if r["work"] in ("tokenizer", "batch"):
         return f"{TEXT / 1e6 / v:.1f} MB/s"
     if r["work"] == "generate":
         return f"{NEW / v:.1f} tok/s"
@@ -121,10 +123,11 @@ def english(args):
     return (data * (TEXT // len(data) + 1))[:TEXT]
 
 
-def short_pieces(text):
+def cut_at(text, separator, size):
+    """Cuts as clt bench does."""
     out, at = [], 0
-    while len(text) - at > SHORT:
-        n = text.find(" ", at + SHORT)
+    while len(text) - at > size:
+        n = text.find(separator, at + size)
         if n < 0:
             break
         out.append(text[at:n])
@@ -157,27 +160,40 @@ def tokenizer_peers(path):
     spell = lambda token: "".join(spelt[b] for b in token)
     hf = Tokenizer(models.BPE({spell(t): r for t, r in ranks.items()}, [(spell(a), spell(b)) for a, b in split_merges(ranks)]))
     hf.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return {f"tiktoken {tiktoken.__version__}": tik.encode_ordinary, "tokenizers": lambda text: hf.encode(text).ids}
+    def hf_batch(pieces, threads):
+        os.environ["TOKENIZERS_PARALLELISM"], os.environ["RAYON_NUM_THREADS"] = "true", str(threads)  # the pool is made on first use
+        encoded = hf.encode_batch(pieces)
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        return [e.ids for e in encoded]
+
+    return {f"tiktoken {tiktoken.__version__}": (tik.encode_ordinary, lambda pieces, n: tik.encode_ordinary_batch(pieces, num_threads=n)),
+            "tokenizers": (lambda text: hf.encode(text).ids, hf_batch)}
 
 
 def bench_tokenizer(args, clt, table):
     text = english(args)
-    texts = {"whole": [text], "lines": text.splitlines(keepends=True), "short": short_pieces(text)}
+    texts = {"whole": [text], "docs": cut_at(text, "\n", DOCUMENT), "lines": text.splitlines(keepends=True), "short": cut_at(text, " ", SHORT)}
     peers = tokenizer_peers(args.ranks)
     for _ in range(args.rounds):
-        ours = {row["texts"]: row for row in clt.bench("tokenizer", "go", "-text", args.text) if row["threads"] == 1}
+        ours = {}
+        for row in clt.bench("tokenizer", "go", "-text", args.text):
+            ours.setdefault(row["texts"], {})[row["threads"]] = row
         for way, pieces in texts.items():
             # splitting after the last newline gives Go one more, empty, text
-            row = ours.get(len(pieces)) or ours.get(len(pieces) + 1)
-            if row is None:
+            rows = ours.get(len(pieces)) or ours.get(len(pieces) + 1)
+            if rows is None:
                 sys.exit(f"clt cuts the text into {sorted(ours)} pieces, here there are {len(pieces)}")
-            for name, encode in peers.items():
-                counts = []
-                theirs = best(1 if name == "tokenizers" else min(args.reps, 3),
-                              lambda: counts.append(sum(len(encode(p)) for p in pieces)))
-                if abs(row["tokens_per_s"] * row["min_s"] - counts[0]) > 20:
-                    sys.exit(f"{name} has {counts[0]} tokens, clt {row['tokens_per_s'] * row['min_s']:.0f}")
-                table.add("tokenizer", way, "clt", name, row["min_s"], theirs)
+            for threads, row in rows.items():
+                for name, (encode, batch) in peers.items():
+                    counts = []
+                    if threads == 1:
+                        work, f = "tokenizer", lambda: counts.append(sum(len(encode(p)) for p in pieces))
+                    else:
+                        work, f = "batch", lambda: counts.append(sum(map(len, batch(pieces, threads))))
+                    theirs = best(1 if name == "tokenizers" else min(args.reps, 3), f)
+                    if abs(row["tokens_per_s"] * row["min_s"] - counts[0]) > 20:
+                        sys.exit(f"{name} has {counts[0]} tokens, clt {row['tokens_per_s'] * row['min_s']:.0f}")
+                    table.add(work, way, "clt" if threads == 1 else f"clt x{threads}", name, row["min_s"], theirs)
 
 
 def transformers_model():

@@ -11,19 +11,20 @@ import (
 )
 
 const (
-	textBytes  = 5 << 20 // of English
-	shortBytes = 100     // of a short piece, about
+	textBytes  = 5 << 20  // of English
+	docBytes   = 32 << 10 // of a document, about
+	shortBytes = 100      // of a short piece, about
 )
 
-// tokenizerSuite times GPT-2's tokenizer on the same text three ways: as one text, by lines, and in short pieces; on
-// one core, and the lines and pieces on all.
+// tokenizerSuite times GPT-2's tokenizer on the same text four ways: as one text, in documents, by lines, and in short
+// pieces; on one core, and where there are several texts on all.
 func tokenizerSuite(ctx context.Context, r *runner) error {
 	text, err := englishText(r.cfg.Text)
 	if err != nil {
 		return err
 	}
 	tok := tokenizer.GPT2()
-	for _, texts := range [][]string{{text}, strings.SplitAfter(text, "\n"), shortPieces(text)} {
+	for _, texts := range [][]string{{text}, cutAt(text, "\n", docBytes), strings.SplitAfter(text, "\n"), cutAt(text, " ", shortBytes)} {
 		for _, threads := range []int{1, runtime.GOMAXPROCS(0)} {
 			if threads > 1 && len(texts) == 1 {
 				continue
@@ -98,16 +99,16 @@ func madeUpEnglish() string {
 	return b.String()
 }
 
-// shortPieces cuts a text at spaces.
-func shortPieces(text string) []string {
+// cutAt cuts a text before the first separator that stands so many bytes on, again and again.
+func cutAt(text, separator string, bytes int) []string {
 	var out []string
-	for len(text) > shortBytes {
-		n := strings.IndexByte(text[shortBytes:], ' ')
+	for len(text) > bytes {
+		n := strings.Index(text[bytes:], separator)
 		if n < 0 {
 			break
 		}
-		out = append(out, text[:shortBytes+n])
-		text = text[shortBytes+n:]
+		out = append(out, text[:bytes+n])
+		text = text[bytes+n:]
 	}
 	return append(out, text)
 }

@@ -79,9 +79,9 @@ func TestTokenizerSuite(t *testing.T) {
 	}
 }
 
-func TestShortPieces(t *testing.T) {
+func TestCutAt(t *testing.T) {
 	for _, text := range []string{"", "short", strings.Repeat("x", 1000), madeUpEnglish()} {
-		pieces := shortPieces(text)
+		pieces := cutAt(text, " ", shortBytes)
 		if strings.Join(pieces, "") != text {
 			t.Errorf("pieces of %.20q are another text", text)
 		}
