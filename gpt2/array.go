@@ -132,25 +132,39 @@ func (a Array) uploadBF16(b compute.Backend) (*tensors.Tensor, error) {
 }
 
 // FromTensor copies a float tensor to the host; bfloat16 becomes float32.
-func FromTensor(t *tensors.Tensor) (Array, error) {
-	a := Array{Shape: append([]int{}, t.Shape().Dimensions...)}
-	var err error
+func FromTensor(t *tensors.Tensor) (a Array, err error) {
+	err = withView(t, func(view Array) { a = view.copied(0) })
+	return a, err
+}
+
+// withView calls f with a float tensor as it lies in memory, good until f returns;
+// bfloat16 becomes float32.
+func withView(t *tensors.Tensor, f func(view Array)) error {
+	view := Array{Shape: append([]int{}, t.Shape().Dimensions...)}
 	switch t.DType() {
 	case dtypes.Float32:
-		a.F32, err = tensors.CopyFlatData[float32](t)
+		return tensors.ConstFlatData(t, func(v []float32) { view.F32 = v; f(view) })
 	case dtypes.Float64:
-		a.F64, err = tensors.CopyFlatData[float64](t)
+		return tensors.ConstFlatData(t, func(v []float64) { view.F64 = v; f(view) })
 	case dtypes.BFloat16:
-		var values []bfloat16.BFloat16
-		values, err = tensors.CopyFlatData[bfloat16.BFloat16](t)
-		a.F32 = make([]float32, len(values))
-		for i, v := range values {
-			a.F32[i] = v.Float32()
-		}
-	default:
-		err = fmt.Errorf("gpt2: tensor is %s, not a float", t.Shape())
+		return tensors.ConstFlatData(t, func(v []bfloat16.BFloat16) {
+			view.F32 = make([]float32, len(v))
+			for i, x := range v {
+				view.F32[i] = x.Float32()
+			}
+			f(view)
+		})
 	}
-	return a, err
+	return fmt.Errorf("gpt2: tensor is %s, not a float", t.Shape())
+}
+
+// copied is a copy with the given axes shortened to n, as cut does.
+func (a Array) copied(n int, axes ...int) Array {
+	b := a.cut(n, axes...)
+	if b.Len() == a.Len() {
+		b.F32, b.F64 = slices.Clone(a.F32), slices.Clone(a.F64)
+	}
+	return b
 }
 
 // cut returns the array with the given axes shortened to n; used to drop the
@@ -170,6 +184,11 @@ func (a Array) cut(n int, axes ...int) Array {
 		size := a.Shape[axis]
 		b := Array{Shape: append([]int{}, a.Shape...)}
 		b.Shape[axis] = n
+		if a.F64 != nil {
+			b.F64 = make([]float64, 0, outer*n*inner)
+		} else {
+			b.F32 = make([]float32, 0, outer*n*inner)
+		}
 		for o := range outer {
 			lo, hi := o*size*inner, o*size*inner+n*inner
 			if a.F64 != nil {

@@ -1,10 +1,13 @@
 package gpt2
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
 
 // Cache holds what one forward pass on one prompt computed, on the host and
@@ -33,18 +36,19 @@ func (m *Model) RunProgram(p Program, tokens []int32, names ...HookName) (*Cache
 	}
 	padded := make([]int32, m.Bucket(len(tokens)))
 	copy(padded, tokens)
-	out, err := m.call(p, names, true, tensors.FromFlatDataAndDimensions(padded, 1, len(padded)))
+	out, err := m.call(p, names, true, tensors.FromFlatDataAndDimensions(padded, 1, len(padded)), func(i int, view Array) Array {
+		axes := []int{0}
+		if i > 0 {
+			axes = posAxes(names[i-1])
+		}
+		return view.squeeze().copied(len(tokens), axes...)
+	})
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{Tokens: append([]int32{}, tokens...), Hooks: map[HookName]Array{}}
-	for i, a := range out {
-		a = a.squeeze()
-		if i == 0 {
-			c.Logits = a.cut(len(tokens), 0)
-			continue
-		}
-		c.Hooks[names[i-1]] = a.cut(len(tokens), posAxes(names[i-1])...)
+	c := &Cache{Tokens: append([]int32{}, tokens...), Logits: out[0], Hooks: map[HookName]Array{}}
+	for i, n := range names {
+		c.Hooks[n] = out[i+1]
 	}
 	return c, nil
 }
@@ -59,7 +63,7 @@ func (m *Model) RunBatch(p Program, batch [][]int32, names ...HookName) (logits 
 	if names, err = m.expand(names); err != nil {
 		return Array{}, nil, err
 	}
-	out, err := m.call(p, names, true, flat)
+	out, err := m.call(p, names, true, flat, whole)
 	if err != nil {
 		return Array{}, nil, err
 	}
@@ -79,7 +83,7 @@ func (m *Model) RunHooks(p Program, batch [][]int32, names ...HookName) (map[Hoo
 	if names, err = m.expand(names); err != nil {
 		return nil, err
 	}
-	out, err := m.call(p, names, false, flat)
+	out, err := m.call(p, names, false, flat, whole)
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +112,12 @@ func (m *Model) flatten(batch [][]int32) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0])), nil
 }
 
-// call runs the program and copies its outputs to the host: logits, if wanted,
-// then the hooks.
-func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.Tensor) ([]Array, error) {
+// whole copies an output as it is.
+func whole(_ int, view Array) Array { return view.copied(0) }
+
+// call runs the program and takes its outputs to the host: logits, if wanted, then
+// the hooks. take copies what is needed of each; all cores do so.
+func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.Tensor, take func(i int, view Array) Array) ([]Array, error) {
 	var key strings.Builder
 	fmt.Fprintf(&key, "cache|%v|%s|", logits, p.Key)
 	for _, n := range names {
@@ -132,14 +139,15 @@ func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.T
 	if err != nil {
 		return nil, fmt.Errorf("gpt2: forward: %w", err)
 	}
-	arrays := make([]Array, len(outs))
-	for i, t := range outs {
-		if arrays[i], err = FromTensor(t); err != nil {
-			return nil, err
+	arrays, errs := make([]Array, len(outs)), make([]error, len(outs))
+	vec.Each(len(outs), func(i int) {
+		errs[i] = withView(outs[i], func(view Array) { arrays[i] = take(i, view) })
+		if errs[i] == nil {
+			errs[i] = outs[i].FinalizeAll()
 		}
-		if err := t.FinalizeAll(); err != nil {
-			return nil, fmt.Errorf("gpt2: forward: %w", err)
-		}
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("gpt2: forward: %w", err)
 	}
 	return arrays, nil
 }
