@@ -147,6 +147,9 @@ func benchTable(name string, rows []bench.Row) string {
 		head = append(head, s.Name)
 	}
 	head = append(head, "first ms", "min ms", "median ms", "tokens/s", "MB/s", "GFLOP", "GFLOP/s", "GEMM now", "% of GEMM", "peak MB", "ratio", "by work", "work MB")
+	if rows[0].ReadGB > 0 {
+		head = append(head, "GB/s", "memory now", "% of memory")
+	}
 	for _, p := range rows[0].Phases {
 		head = append(head, strings.ReplaceAll(p.Name, "_s", " ms"))
 	}
@@ -163,6 +166,9 @@ func benchTable(name string, rows []bench.Row) string {
 		row = append(row, ms(r.Times.First.Seconds()), ms(r.Times.Min.Seconds()), ms(r.Times.Median.Seconds()),
 			orNone("%.0f", r.TokensPerSecond()), orNone("%.1f", r.MBPerSecond()), fmt.Sprintf("%.3g", r.GFLOP),
 			fmt.Sprintf("%.1f", r.GFLOPS()), fmt.Sprintf("%.1f", r.GEMM), fmt.Sprintf("%.0f", r.Share()), fmt.Sprintf("%.0f", r.PeakMB), orNone("%.2f", r.Ratio), orNone("%.2f", r.WorkRatio), orNone("%.1f", r.WorkMB))
+		if r.ReadGB > 0 {
+			row = append(row, fmt.Sprintf("%.1f", r.GBPerSecond()), fmt.Sprintf("%.1f", r.Memory), fmt.Sprintf("%.0f", r.MemoryShare()))
+		}
 		for _, p := range r.Phases {
 			row = append(row, ms(p.Time.Seconds()))
 		}

@@ -25,9 +25,15 @@ func Device(b compute.Backend, half bool) (flops, bytes float64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	bytes, err = adding(b)
+	return gflops * 1e9, bytes, err
+}
+
+// adding is bytes/s, read and written, of adding to a long vector.
+func adding(b compute.Backend) (bytes float64, err error) {
 	e, err := graph.NewExec(b, moreGraph)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	defer e.Finalize()
 	v := tensors.FromFlatDataAndDimensions(make([]float32, copyFloats), copyFloats)
@@ -36,7 +42,7 @@ func Device(b compute.Backend, half bool) (flops, bytes float64, err error) {
 		begin := time.Now()
 		out, err := e.Call(v)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		tensors.ToScalar[float32](out[1]) // waits for the result
 		if spent := time.Since(begin); best == 0 || spent < best {
@@ -46,7 +52,7 @@ func Device(b compute.Backend, half bool) (flops, bytes float64, err error) {
 			_ = x.FinalizeAll()
 		}
 	}
-	return gflops * 1e9, 2 * 4 * copyFloats / best.Seconds(), v.FinalizeAll()
+	return 2 * 4 * copyFloats / best.Seconds(), v.FinalizeAll()
 }
 
 // halfOr is bfloat16 if asked, otherwise float32.

@@ -12,7 +12,8 @@ const (
 	generateNew    = 50
 )
 
-// generateSuite times greedy generation with a KV cache.
+// generateSuite times greedy generation with a KV cache. Each token reads all weights,
+// so that memory and not arithmetic is the limit.
 func generateSuite(ctx context.Context, r *runner) error {
 	m, err := gpt2.Untrained(r.b, r.shape, 1)
 	if err != nil {
@@ -29,10 +30,21 @@ func generateSuite(ctx context.Context, r *runner) error {
 		for i := range cfg.N - 1 { // one token that looks at those before it
 			row.GFLOP += stepGFLOPAt(r.shape, prompt+i+1)
 		}
+		weights := newWeightReader(m)
+		row.ReadGB = float64(cfg.N) * weights.bytes / 1e9
+		before, err := weights.speed(ctx)
+		if err != nil {
+			return err
+		}
 		row.Times, err = timed(ctx, r.cfg.Reps, func() error {
 			_, err := m.Generate(ctx, gpt2.Program{}, ids, cfg, nil)
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		after, err := weights.speed(ctx)
+		row.Memory = max(before, after)
 		return err
 	})
 }

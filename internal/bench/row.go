@@ -29,6 +29,9 @@ type Row struct {
 	Bytes   int     // of text, per call; 0 where there is none
 	Ratio   float64 // of the speed to that of the row before; 0 where nothing is compared
 
+	ReadGB float64 // of weights that one call reads, GB; 0 where memory is not what limits
+	Memory float64 // GB/s at which they can be read at all, measured around this row
+
 	WorkRatio float64 // Ratio by processor time instead of the clock
 	Phases    []Phase // of the fastest call, where a suite has them
 	WorkMB    float64 // all that one call allocates beside its input, MB; 0 where it is not measured
@@ -51,6 +54,12 @@ func (r Row) GFLOPS() float64 { return r.GFLOP / r.Times.Min.Seconds() }
 
 // Share is that speed as a part of the matrix product's, in percent.
 func (r Row) Share() float64 { return 100 * r.GFLOPS() / r.GEMM }
+
+// GBPerSecond is the rate at which the fastest call read weights.
+func (r Row) GBPerSecond() float64 { return r.ReadGB / r.Times.Min.Seconds() }
+
+// MemoryShare is that rate as a part of the memory's, in percent.
+func (r Row) MemoryShare() float64 { return 100 * r.GBPerSecond() / r.Memory }
 
 // MarshalJSON writes the sizes among the other members.
 func (r Row) MarshalJSON() ([]byte, error) {
@@ -91,6 +100,16 @@ func (r Row) MarshalJSON() ([]byte, error) {
 	}
 	if r.Bytes > 0 && err == nil {
 		err = member("mb_per_s", round(r.MBPerSecond()))
+	}
+	if r.ReadGB > 0 {
+		for _, m := range []struct {
+			name string
+			v    float64
+		}{{"gb_read", r.ReadGB}, {"gb_per_s", r.GBPerSecond()}, {"memory_gb_per_s_now", r.Memory}, {"pct_memory", r.MemoryShare()}} {
+			if err == nil {
+				err = member(m.name, round(m.v))
+			}
+		}
 	}
 	if r.Ratio > 0 && err == nil {
 		err = member("ratio", round(r.Ratio))
