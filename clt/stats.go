@@ -6,10 +6,11 @@ import (
 )
 
 // Stats are the scales of the space of training, by layer: activations times
-// their scale have a mean norm of sqrt(d_model), so that all layers weigh alike.
+// their scale have a mean norm of sqrt(d_model), so that all layers weigh alike;
+// for outputs TrainConfig.ScaleOut can ask for another unit.
 type Stats struct {
 	ScaleIn  []float64   `json:"scale_in"`  // [layer] sqrt(d)/mean norm of what is read
-	ScaleOut []float64   `json:"scale_out"` // [layer] sqrt(d)/mean norm of the MLP output
+	ScaleOut []float64   `json:"scale_out"` // [layer] sqrt(d)/mean norm of the MLP output, or sqrt(d/variance)
 	MeanOut  [][]float32 `json:"-"`         // [layer][d_model] mean MLP output, raw
 	Tokens   int         `json:"tokens"`    // tokens they were measured on
 }
@@ -55,6 +56,27 @@ func Measure(c Config, sample []Batch) (*Stats, error) {
 		s.MeanOut = append(s.MeanOut, m)
 	}
 	return s, nil
+}
+
+// scaleByVariance sets the scales of the outputs so that their mean squared
+// distance from their mean is d_model. An output with a large constant part has a
+// small scale by its norm, and its error then counts for less than in the NMSE.
+func (s *Stats) scaleByVariance(c Config, sample []Batch) error {
+	for l, mean := range s.MeanOut {
+		sum := 0.0
+		for _, b := range sample {
+			for i, v := range b.Out[l] {
+				e := float64(v) - float64(mean[i%c.DModel])
+				sum += e * e
+			}
+		}
+		variance := sum / float64(s.Tokens)
+		if !(variance > 0) || math.IsInf(variance, 0) {
+			return fmt.Errorf("clt: layer %d: the variance of the MLP output is %g, must be positive and finite; check the activations, or set scale_out to %s", l, variance, ScaleNorm)
+		}
+		s.ScaleOut[l] = math.Sqrt(float64(c.DModel) / variance)
+	}
+	return nil
 }
 
 // sumNorms adds up the norms of the rows of [tokens, d].

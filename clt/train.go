@@ -84,6 +84,11 @@ func prepare(b compute.Backend, cfg Config, tc TrainConfig, src *source) (*train
 	if t.stats, err = Measure(cfg, sample); err != nil {
 		return nil, err
 	}
+	if tc.ScaleOut == ScaleVariance {
+		if err := t.stats.scaleByVariance(cfg, sample); err != nil {
+			return nil, err
+		}
+	}
 	w, err := t.initialWeights(sample)
 	if err != nil {
 		return nil, err

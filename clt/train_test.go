@@ -129,6 +129,45 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// Scaled by the variance, the reconstruction term is the NMSE of the layers times
+// d_model, however large the constant part of an output is.
+func TestScaleByVariance(t *testing.T) {
+	cfg, tc := smallRun(ActJumpReLU)
+	tc.ScaleOut, tc.Steps, tc.Batch, tc.StatTokens, tc.ReportEvery = ScaleVariance, 1, 64, 64, 1
+	a := synthetic(cfg.Layers, cfg.DModel, 30, 3, tc.Batch, 5)
+	for i := range a.Out[0] {
+		a.Out[0][i] += 7
+	}
+	for _, path := range []string{PathDense, PathSparse} {
+		tc.Path = path
+		r, err := Train(t.Context(), goBackend(t), cfg, a.InOrder(tc.Batch), tc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 0.0
+		for _, v := range r.Last.NMSELayer {
+			want += v * float64(cfg.DModel)
+		}
+		if got := r.Last.Reconstruction; math.Abs(got-want) > 1e-3*want {
+			t.Errorf("%s: reconstruction %g, d_model times the sum of the NMSE is %g", path, got, want)
+		}
+		if err := r.Transcoder.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	clear(a.Out[1])
+	for i := range a.Out[1] {
+		a.Out[1][i] = 3
+	}
+	if _, err := Train(t.Context(), goBackend(t), cfg, a.InOrder(tc.Batch), tc, nil); err == nil || !strings.Contains(err.Error(), "layer 1") {
+		t.Errorf("constant output: error %v", err)
+	}
+	tc.ScaleOut = "std"
+	if err := tc.Validate(); err == nil || !strings.Contains(err.Error(), "std") {
+		t.Errorf("scale_out std: error %v", err)
+	}
+}
+
 // Initial biases make every feature fire at the wanted rate on the sample.
 func TestInitialBiases(t *testing.T) {
 	cfg, tc := smallRun(ActJumpReLU)

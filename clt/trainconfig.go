@@ -21,6 +21,12 @@ const (
 	ComputeBFloat16 = "bfloat16" // operands and results; for devices whose products of it are fast
 )
 
+// Units in which the errors of the layers are added up.
+const (
+	ScaleNorm     = "norm"     // outputs have a mean norm of sqrt(d_model)
+	ScaleVariance = "variance" // outputs have a mean squared distance of d_model from their mean
+)
+
 // TrainConfig holds the settings of a training run. Losses are in the space
 // where activations have a mean norm of sqrt(d_model); every term is a mean over
 // tokens, so λ does not depend on the batch size.
@@ -60,6 +66,7 @@ type TrainConfig struct {
 	AuxK        int     `json:"aux_k"`        // dead features per layer that explain the residual; 0 for none
 	AuxScale    float64 `json:"aux_scale"`    // weight of that loss
 
+	ScaleOut   string  `json:"scale_out"`   // unit of each layer's error: norm, its mean output norm, or variance, which makes the loss the NMSE summed over layers
 	InitActive float64 `json:"init_active"` // features per layer that fire at the start, at most 30 %; 0 leaves biases at 0
 	StatTokens int     `json:"stat_tokens"` // tokens for the scales, the mean output and the initial biases
 
@@ -100,7 +107,7 @@ func DefaultTrainConfig() TrainConfig {
 		Lambda: 0.4, LambdaRamp: 1, TanhScale: 1, Penalty: PenaltyTanh,
 		Theta0: 0.03, Bandwidth: 1, ThresholdRate: 1, ThresholdEMA: 0.9,
 		DeadWindow: 50, DeadPenalty: 1e-2, AuxScale: 1.0 / 32,
-		InitActive: 48, StatTokens: 16384,
+		ScaleOut: ScaleNorm, InitActive: 48, StatTokens: 16384,
 		ReportEvery: 10, CheckpointEvery: 200, KeepCheckpoints: 2,
 	}
 }
@@ -151,6 +158,9 @@ func (c TrainConfig) Validate() error {
 	}
 	if c.Penalty != PenaltyTanh && c.Penalty != PenaltyStep {
 		return fmt.Errorf("clt: train config: penalty is %q, must be tanh or step", c.Penalty)
+	}
+	if c.ScaleOut != ScaleNorm && c.ScaleOut != ScaleVariance {
+		return fmt.Errorf("clt: train config: scale_out is %q, must be norm or variance", c.ScaleOut)
 	}
 	if c.Compute != ComputeFloat32 && c.Compute != ComputeBFloat16 {
 		return fmt.Errorf("clt: train config: compute is %q, must be float32 or bfloat16", c.Compute)
