@@ -5,9 +5,8 @@ import re
 import sys
 
 folder = pathlib.Path(sys.argv[1])
-NAMES = {"jumprelu-4": "cross-layer, JumpReLU, λ 0.45", "jumprelu-8": "cross-layer, JumpReLU, λ 0.2",
-         "batchtopk-8": "cross-layer, BatchTopK, k 8",
-         "batchtopk-8-kl": "cross-layer, BatchTopK, k 8, KL steps", "per-layer-8": "per-layer, BatchTopK, k 8"}
+NAMES = {"jumprelu-4": "cross-layer, JumpReLU", "per-layer-4": "per-layer, JumpReLU", "jumprelu-8": "cross-layer, JumpReLU, smaller λ",
+         "batchtopk-8-kl": "cross-layer, BatchTopK, k 8, KL steps"}
 runs = {}
 for file in sorted(folder.glob("*-*.json")):
     name, seed = re.fullmatch(r"(.*)-(\d+)", file.stem).groups()
@@ -27,6 +26,7 @@ for name, title in NAMES.items():
         of = lambda key: [x[key] for x in m]
         print(f"| {title} | {len(m)} | {spread(of('l0'), '{:.2f}')} | {spread(of('nmse'))} | {spread([100 * x for x in of('dead')], '{:.1f}')} |"
               f" {spread(of('kl'))} | {spread(of('top1'), '{:.3f}')} |")
-if "per-layer-8" in runs and "batchtopk-8" in runs:
-    mean = lambda name: sum(x["nmse"] for x in runs[name]) / len(runs[name])
-    print(f"\nAt k = 8 the cross-layer transcoder's NMSE is {100 * (1 - mean('batchtopk-8') / mean('per-layer-8')):.0f} % below the per-layer one's.")
+if "per-layer-4" in runs and "jumprelu-4" in runs:
+    mean = lambda name, key: sum(x[key] for x in runs[name]) / len(runs[name])
+    print(f"\nThe cross-layer transcoder's NMSE is {100 * (1 - mean('jumprelu-4', 'nmse') / mean('per-layer-4', 'nmse')):.0f} % below the per-layer"
+          f" one's, at an L0 of {mean('jumprelu-4', 'l0'):.2f} and {mean('per-layer-4', 'l0'):.2f}.")
