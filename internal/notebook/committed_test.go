@@ -83,6 +83,17 @@ func TestNotebooksFollowTheirMasters(t *testing.T) {
 	}
 }
 
+// Every notebook has a master, so that text and exercises are written once.
+func TestEveryNotebookHasAMaster(t *testing.T) {
+	for name := range committed(t, "notebooks/*.ipynb", "tutorials/*.ipynb", "tutorials/exercises/*.ipynb", "tutorials/exercises/solutions/*.ipynb") {
+		dir, base := filepath.Split(filepath.Join(root, filepath.FromSlash(name)))
+		dir = strings.TrimSuffix(dir, "solutions"+string(filepath.Separator))
+		if _, err := os.Stat(filepath.Join(dir, "src", strings.TrimSuffix(base, ".ipynb")+".md")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // What a reader on a fresh clone sees: every cell was run, in order, without an
 // error; every display has its three forms and our mark; nothing points to the
 // network; the last cell says that all checks hold.
