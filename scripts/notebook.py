@@ -4,6 +4,7 @@ notebook.py run [--in-place] [--report] [--kernel NAME] NOTEBOOK...   execute; c
 notebook.py report [-o FILE] [--no-input] NOTEBOOK...                 one self-contained page each, outputs as saved
 """
 import argparse
+import errno
 import os
 import pathlib
 import re
@@ -138,7 +139,9 @@ def why_failed(nb, err):
 def run_command(args):
     import nbformat
 
-    (OUT / "nb").mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    (OUT / "nb").mkdir(parents=True, exist_ok=True)
+    if not os.access(OUT / "nb", os.W_OK):  # before the work, not after it
+        raise OSError(errno.EACCES, "nothing can be written there", str(OUT / "nb"))
     for path in args.notebooks:
         print(f"{shown(path)}:", flush=True)
         begin = time.monotonic()

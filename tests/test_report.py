@@ -1,6 +1,8 @@
 """Reports and the notebook runner, without a browser."""
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -153,3 +155,27 @@ def test_runner_normalises(tmp_path):
     first = path.read_text()
     tool("run", "--in-place", path)
     assert path.read_text() == first, "two runs of the same notebook differ"
+
+
+def test_read_only_clone(tmp_path):
+    """A clone in which nothing can be written: Jupyter keeps its files elsewhere, the rest is refused in one line."""
+    if os.geteuid() != 0 or not shutil.which("unshare") or (ROOT / "out").is_symlink():
+        pytest.skip("needs root and unshare, to mount the clone read-only")
+    script = f"""mount --bind "{ROOT}" "{ROOT}" && mount -o remount,bind,ro "{ROOT}" || exit 77
+cd "{ROOT}"
+. scripts/env.sh
+mkdir -p "$JUPYTER_RUNTIME_DIR" && touch "$JUPYTER_RUNTIME_DIR/x" && echo "runtime $JUPYTER_RUNTIME_DIR"
+unset JUPYTER_CONFIG_DIR JUPYTER_DATA_DIR JUPYTER_RUNTIME_DIR IPYTHONDIR
+"{sys.executable}" scripts/notebook.py run tutorials/00-first-picture.ipynb; echo "status $?"
+"{sys.executable}" scripts/notebook.py report tutorials/00-first-picture.ipynb; echo "status $?"
+scripts/demo.sh; echo "status $?"
+"""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER_", "IPYTHON"))}
+    done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True, env={**environment, "TMPDIR": str(tmp_path)})
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("mounting is not allowed here")
+    assert f"runtime {tmp_path}/clt-0/jupyter/runtime" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("status 1") == 3, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 3 and "Traceback" not in done.stderr, lines
+    assert "out/nb cannot be written" in lines[0] and "out/00-first-picture.html cannot be written" in lines[1] and "copy it to a folder of your own" in lines[2], lines

@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 
+	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/viz"
 	"github.com/janpfeifer/gonb/gonbui"
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -34,7 +36,7 @@ func newSink() sink {
 type Shower interface{ Output() viz.Output }
 
 // Show displays values: pictures in a notebook, files under out with a line of text elsewhere. It returns when they have
-// arrived. What is neither a Shower nor an output is printed.
+// arrived. What is neither a Shower nor an output is printed, as is nil.
 func Show(things ...any) {
 	for _, t := range things {
 		var o viz.Output
@@ -42,15 +44,28 @@ func Show(things ...any) {
 		case viz.Output:
 			o = v
 		case Shower:
-			o = v.Output()
+			if !isNil(v) {
+				o = v.Output()
+				break
+			}
+			o = viz.Warn("nothing to show", fmt.Sprintf("this %T is nil: its cell has not made it", v))
 		default:
-			text := fmt.Sprint(v)
+			text := "nil"
+			if !isNil(v) {
+				text = fmt.Sprint(v)
+			}
 			o = viz.Output{HTML: "<pre>" + html.EscapeString(text) + "</pre>", Markdown: text, Plain: text, Kind: "text"}
 		}
 		out.show("", alive(o))
 		remember(part{Output: o, Graphs: graphsIn(t)})
 	}
 	out.sync()
+}
+
+// isNil says whether a value is nothing, or a pointer to nothing.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
 }
 
 // alive leaves scripts out where pictures are to be small.
@@ -116,7 +131,7 @@ func (f *files) show(id string, o viz.Output) {
 		return
 	}
 	fmt.Fprintln(f.stdout, o.Plain)
-	if o.HTML == "" {
+	if o.HTML == "" || o.Kind == "check" || o.Kind == "text" { // the line that was printed is all there is
 		return
 	}
 	name := "live"
@@ -143,14 +158,11 @@ func writePage(name string, o viz.Output) (string, error) {
 		root = "."
 	}
 	dir := filepath.Join(root, "out")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", cannotWrite("out", err)
-	}
 	page := `<!doctype html><html lang="en"><meta charset="utf-8"><title>` + html.EscapeString(o.Kind) + `</title>` +
 		`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; ` +
 		`script-src 'unsafe-inline'; frame-src 'self' data:; base-uri 'none'; form-action 'none'"><body>` + o.HTML + "</body></html>\n"
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+	if err := atomicfile.Write(path, []byte(page)); err != nil {
 		return "", cannotWrite("out/"+name, err)
 	}
 	if wd, err := os.Getwd(); err == nil {

@@ -30,7 +30,7 @@ func fail(verb string, err error) {
 	if root, err := findRoot(); err == nil && isClone(root) {
 		line = inClone(line, root)
 	}
-	line = "✗ " + strings.TrimPrefix(line, "lab: ")
+	line = "✗ " + brief(strings.TrimPrefix(line, "lab: "))
 	out.show("", viz.Output{
 		HTML:     `<div class="tex2jax_ignore mathjax_ignore" style="background:#FFFFFF;color:#B00020;font-weight:600;padding:2px 8px">` + html.EscapeString(line) + `</div>`,
 		Markdown: "**" + line + "**",
@@ -40,6 +40,21 @@ func fail(verb string, err error) {
 	out.sync()
 	markFailure()
 	exit(code)
+}
+
+// longest is how many characters a line has at most: an error may quote a prompt.
+const longest = 600
+
+// brief shortens a line in its middle; its end holds the cure.
+func brief(line string) string {
+	if len(line) <= longest { // bytes are at least as many
+		return line
+	}
+	r := []rune(line)
+	if len(r) <= longest {
+		return line
+	}
+	return string(r[:longest*2/3]) + fmt.Sprintf(" … %d characters … ", len(r)-longest) + string(r[len(r)-longest/3:])
 }
 
 // cannotWrite is the error for a file, named as in the clone, that could not be
@@ -83,6 +98,7 @@ func Check(ok bool, claim string, detail ...any) {
 		}
 	}
 	text := strings.TrimSpace(fmt.Sprint(words...))
+	claim, text = brief(claim), brief(text)
 	record(claim, ok)
 	if !ok {
 		fail("check", &wire.Error{Message: "lab: " + claim + " does not hold", Cure: text})

@@ -57,6 +57,9 @@ func (g *Graph) made() madeGraph {
 
 // graphsIn are the graphs that a value shows.
 func graphsIn(thing any) []madeGraph {
+	if isNil(thing) {
+		return nil
+	}
 	switch v := thing.(type) {
 	case *Graph:
 		if v.session != nil {

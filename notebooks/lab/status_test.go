@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,5 +61,38 @@ func TestCheckKeepsItsDetail(t *testing.T) {
 	}
 	if len(*shown) != 1 || !strings.Contains((*shown)[0].Plain, "0.3333 of 3") {
 		t.Errorf("shown %v", *shown)
+	}
+}
+
+// A line that quotes a prompt stays a line: its beginning and its cure are there.
+func TestLongLinesAreShortened(t *testing.T) {
+	kernel(t)
+	shown, status := screen(t)
+	long := strings.Repeat("é", 1_000_000)
+	fail("run", errors.New("lab: the prompt "+long+" is too long; shorten it"))
+	Check(true, "x"+long, long+"y")
+	Check(false, "x"+long, long+"y")
+	for _, o := range *shown {
+		if len(o.HTML) > 8000 || len(o.Plain) > 4000 {
+			t.Errorf("%d bytes of HTML, %d of text", len(o.HTML), len(o.Plain))
+		}
+	}
+	first := (*shown)[0].Plain
+	if *status == 0 || !strings.HasPrefix(first, "✗ run: the prompt éé") && !strings.HasPrefix(first, "✗ the prompt éé") || !strings.HasSuffix(first, "é is too long; shorten it") {
+		t.Errorf("status %d, %.60s … %s", *status, first, first[len(first)-60:])
+	}
+	if brief("short") != "short" || brief(strings.Repeat("é", longest)) != strings.Repeat("é", longest) {
+		t.Error("a short line was shortened")
+	}
+}
+
+// Showing nothing says so.
+func TestShowNil(t *testing.T) {
+	kernel(t)
+	shown, status := screen(t)
+	var g *Graph
+	Show(nil, g)
+	if *status != 0 || len(*shown) != 2 || (*shown)[0].Plain != "nil" || !strings.Contains((*shown)[1].Plain, "*lab.Graph is nil") {
+		t.Errorf("status %d, %v", *status, *shown)
 	}
 }
