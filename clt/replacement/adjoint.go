@@ -1,6 +1,8 @@
 package replacement
 
 import (
+	"fmt"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -9,58 +11,163 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
-// stepNodes are the inputs of one layer of the top-down sweep over a batch of
-// targets. The weights are inputs too, so that one compiled program serves all
-// layers and all prompts of a bucket. Positions come first everywhere: sources meet
-// the stream position by position, without moving it.
-type stepNodes struct {
-	stream  *Node // [pos, batch, d_model] at hook_resid_post of the layer
-	edges   *Node // [pos, batch, slot]: sum over the layers above
-	vec     *Node // [batch, d_model]: the targets' vectors in the residual stream
-	layer   *Node // [batch] int32: the layer at whose hook_resid_mid each target enters
-	pos     *Node // [batch] int32
-	current *Node // [] int32: this layer
-	sources *Node // [length, slot, d_model]: what each source writes to this MLP output
-	pattern *Node // [head, length, length]: attention by query and key, over the ln_1 divisor of the key
-	value   *Node // [d_model, d_model]: see Model.valueTensors
-	proj    *Node // [d_model, d_model]: c_proj
-	scale2  *Node // [1, length, 1]; with skip
-	ln2     *Node // [d_model] gain; with skip
-	skip    *Node // [d_model, d_model]; with skip
+// form says which rows a step of a sweep has: those that stand at several positions
+// already, as whole streams, and those that stand at one position still, which take
+// one row of a matrix product instead of one for each position.
+type form struct{ streams, single bool }
+
+func (f form) String() string { return fmt.Sprintf("%v,%v", f.streams, f.single) }
+
+// rowNodes are the rows of a step: streams first, then single ones. Positions come
+// first everywhere: sources meet the stream position by position, without moving it.
+type rowNodes struct {
+	streams *Node // [pos, row, d_model]; nil if there are none
+	vec     *Node // [row, d_model]; nil if there are none
+	at      *Node // [row] int32: the position of each single row; -1 for nowhere
+	pos     int
 }
 
-// stepGraph returns the [graph] function of one layer of the sweep (method:
-// Anthropic 2025, "Circuit Tracing", attribution graphs; written out for GPT-2).
-// Inputs as in stepNodes. Outputs: the stream at hook_resid_pre of the layer, and
-// the edges with this layer's added.
+// take reads the rows off the inputs of a step.
+func (f form) take(pattern *Node, in []*Node) (r rowNodes, rest []*Node) {
+	r.pos = pattern.Shape().Dimensions[1]
+	if f.streams {
+		r.streams, in = in[0], in[1:]
+	}
+	if f.single {
+		r.vec, r.at, in = in[0], in[1], in[2:]
+	}
+	return r, in
+}
+
+// place puts vectors [row, d_model] at their positions: [pos, row, d_model], zero
+// elsewhere.
+func place(vec, at *Node, pos int) *Node {
+	return Mul(InsertAxes(TransposeAllAxes(oneHot(at, pos, vec.DType()), 1, 0), -1), InsertAxes(vec, 0))
+}
+
+// oneHot is [row, pos]: one at the position of each row.
+func oneHot(at *Node, pos int, dtype dtypes.DType) *Node {
+	n := at.Shape().Dimensions[0]
+	positions := Iota(at.Graph(), shapes.Make(dtypes.Int32, n, pos), 1)
+	return ConvertDType(Equal(positions, BroadcastToDims(InsertAxes(at, -1), n, pos)), dtype)
+}
+
+// whole is all rows as streams [pos, row, d_model].
+func (r rowNodes) whole() *Node {
+	switch {
+	case r.vec == nil:
+		return r.streams
+	case r.streams == nil:
+		return place(r.vec, r.at, r.pos)
+	}
+	return Concatenate([]*Node{r.streams, place(r.vec, r.at, r.pos)}, 1)
+}
+
+// hop is the attention of one layer with frozen pattern and frozen divisor, in one
+// of its two directions: forward, or transposed for what is carried back. The
+// divisor is in the pattern; gain and centring of ln_1 are in the value matrix.
+type hop struct {
+	pattern *Node // [head, to, from]
+	in, out *Node // [from, to] of the matrix, or [to, from] if turned
+	turned  bool
+}
+
+func (h hop) product(x, w *Node) *Node {
+	if h.turned {
+		return DotGeneral(x, []int{1}, nil, w, []int{1}, nil)
+	}
+	return DotGeneral(x, []int{1}, nil, w, []int{0}, nil)
+}
+
+// carry takes rows through the attention and adds what comes out to them: [pos,
+// row, d_model].
+func (h hop) carry(r rowNodes) *Node {
+	heads, d := h.pattern.Shape().Dimensions[0], h.in.Shape().Dimensions[0]
+	width := d / heads
+	var mixed []*Node
+	if r.streams != nil {
+		n := r.streams.Shape().Dimensions[1]
+		z := Reshape(h.product(Reshape(r.streams, r.pos*n, d), h.in), r.pos, n, heads, width)
+		z = Reshape(TransposeAllAxes(z, 2, 0, 1, 3), heads, r.pos, n*width)
+		z = Reshape(DotGeneral(h.pattern, []int{2}, []int{0}, z, []int{1}, []int{0}), heads, r.pos, n, width)
+		mixed = append(mixed, Reshape(TransposeAllAxes(z, 1, 2, 0, 3), r.pos, n, d))
+	}
+	if r.vec != nil {
+		n := r.vec.Shape().Dimensions[0]
+		z := Reshape(h.product(r.vec, h.in), 1, n, heads, width)
+		p := DotGeneral(oneHot(r.at, r.pos, r.vec.DType()), []int{1}, nil, h.pattern, []int{2}, nil) // [row, head, to]
+		mixed = append(mixed, Reshape(Mul(InsertAxes(TransposeAllAxes(p, 2, 0, 1), -1), z), r.pos, n, d))
+	}
+	v := mixed[0]
+	if len(mixed) == 2 {
+		v = Concatenate(mixed, 1)
+	}
+	n := v.Shape().Dimensions[1]
+	return Add(r.whole(), Reshape(h.product(Reshape(v, r.pos*n, d), h.out), r.pos, n, d))
+}
+
+// downGraph returns the [graph] function of one layer of the sweep that carries
+// targets down (method: Anthropic 2025, "Circuit Tracing", attribution graphs;
+// written out for GPT-2). The weights are inputs too, so that one compiled program
+// serves all layers and all prompts of a bucket.
 //
-// Only the first pos of the length positions of the prompt are computed: a
-// target's vector never reaches later positions than its own.
-func stepGraph(cfg gpt2.Config, c clt.Config) func([]*Node) []*Node {
+// Inputs: pattern [head, key, query] over the ln_1 divisor of the key; W_O and the
+// value matrix, see hop; streams at hook_resid_post of the layer, if there are any;
+// the targets that enter at its hook_resid_mid, if there are any; with streams what
+// every source writes to its MLP output, [pos, slot, d_model], and with skip the ln_2
+// divisor [1, length, 1], the gain [d_model] and the skip [d_model, d_model].
+// Outputs: the rows at hook_resid_pre, and with streams their edges [pos, row, slot].
+func downGraph(c clt.Config, f form, turned bool) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
-		s := stepNodes{stream: in[0], edges: in[1], vec: in[2], layer: in[3], pos: in[4], current: in[5],
-			sources: in[6], pattern: in[7], value: in[8], proj: in[9]}
-		if c.Skip {
-			s.scale2, s.ln2, s.skip = in[10], in[11], in[12]
+		h := hop{pattern: in[0], in: in[1], out: in[2], turned: turned}
+		r, rest := f.take(h.pattern, in[3:])
+		if !f.streams {
+			return []*Node{h.carry(r)}
 		}
-		return s.build(cfg, c)
+		// The stream after the block reads the MLP output as it is.
+		edges := contract(r.streams, rest[0])
+		if c.Skip {
+			read := DotGeneral(r.streams, []int{2}, nil, rest[3], []int{1}, nil)
+			scale := TransposeAllAxes(first(rest[1], 1, r.pos), 1, 0, 2)
+			r.streams = Add(r.streams, readTranspose(c, read, rest[2], scale))
+		}
+		return []*Node{h.carry(r), edges}
 	}
 }
 
-func (s stepNodes) build(cfg gpt2.Config, c clt.Config) []*Node {
-	pos := s.stream.Shape().Dimensions[0]
-	s.sources = first(s.sources, 0, pos)
-	s.pattern = first(first(s.pattern, 1, pos), 2, pos)
-	// The stream after the block reads the MLP output as it is.
-	edges := Add(s.edges, contract(s.stream, s.sources))
-	stream := s.stream
-	if c.Skip {
-		s.scale2 = TransposeAllAxes(first(s.scale2, 1, pos), 1, 0, 2)
-		read := DotGeneral(stream, []int{2}, nil, s.skip, []int{1}, nil)
-		stream = Add(stream, s.readTranspose(c, read))
+// upGraph returns the [graph] function of one layer of the sweep that carries
+// sources up.
+//
+// Inputs: pattern [head, query, key] over the ln_1 divisor of the key; value matrix
+// and W_O, see hop; streams at hook_resid_pre of the layer, if there are any, and
+// rows that stand at one position there, if there are any; what the rows write to the
+// layer's MLP output [row, d_model] and where [row]; the targets at its
+// hook_resid_mid [pos, slot, d_model]. Outputs: the rows at hook_resid_post, and the
+// edges [pos, row, slot].
+func upGraph(f form) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		h := hop{pattern: in[0], in: in[1], out: in[2]}
+		r, rest := f.take(h.pattern, in[3:])
+		mid := h.carry(r)
+		return []*Node{Add(mid, place(rest[0], rest[1], r.pos)), contract(mid, rest[2])}
 	}
-	stream = Add(stream, s.inject())
-	return []*Node{Add(stream, s.attentionTranspose(cfg, stream)), edges}
+}
+
+// meetGraph contracts rows that were carried down [pos, row, d_model] with sources
+// that were carried up [pos, d_model, source] to the same place: [row, source].
+func meetGraph(down, up *Node) *Node {
+	return ReduceSum(DotGeneral(down, []int{2}, []int{0}, up, []int{1}, []int{0}), 0)
+}
+
+// arrivalGraph returns the [graph] function that gathers carried sources for
+// meetGraph: [pos, d_model, row]. Inputs: positions [pos] for their number, then the
+// rows.
+func arrivalGraph(f form) func([]*Node) []*Node {
+	return func(in []*Node) []*Node {
+		var r rowNodes
+		r, _ = f.take(InsertAxes(in[0], 0), in[1:])
+		return []*Node{TransposeAllAxes(r.whole(), 0, 2, 1)}
+	}
 }
 
 // first is the beginning of an axis.
@@ -71,44 +178,16 @@ func first(x *Node, axis, n int) *Node {
 	return SliceAxis(x, axis, AxisRange(0, n))
 }
 
-// inject is the vectors of the targets that enter at this layer: [pos, batch,
-// d_model], zero but at their positions.
-func (s stepNodes) inject() *Node {
-	dtype, dims := s.vec.DType(), s.stream.Shape().Dimensions
-	here := ConvertDType(Equal(s.layer, s.current), dtype) // [batch]
-	positions := Iota(s.vec.Graph(), shapes.Make(dtypes.Int32, dims[0], dims[1]), 0)
-	at := ConvertDType(Equal(positions, BroadcastToDims(InsertAxes(s.pos, 0), dims[0], dims[1])), dtype)
-	at = Mul(at, InsertAxes(here, 0)) // [pos, batch]
-	return Mul(InsertAxes(at, -1), InsertAxes(s.vec, 0))
-}
-
-// contract is the scalar product of the stream [pos, batch, d_model] with each
-// source [pos, slot, d_model] of the same position: [pos, batch, slot].
+// contract is the scalar product of the stream [pos, row, d_model] with each
+// source [pos, slot, d_model] of the same position: [pos, row, slot].
 func contract(stream, sources *Node) *Node {
 	return DotGeneral(stream, []int{2}, []int{0}, sources, []int{2}, []int{0})
 }
 
 // contractGraph contracts with the sources at the embedding [length, slot,
-// d_model]: [pos, batch, slot].
+// d_model]: [pos, row, slot].
 func contractGraph(stream, sources *Node) *Node {
 	return contract(stream, first(sources, 0, stream.Shape().Dimensions[0]))
-}
-
-// attentionTranspose carries the stream back through the attention of the block:
-// output matrix, frozen pattern, value matrix, LayerNorm with frozen divisor. The
-// divisor is in the pattern, gain and centring are in the value matrix.
-func (s stepNodes) attentionTranspose(cfg gpt2.Config, stream *Node) *Node {
-	d, heads, width := cfg.DModel, cfg.Heads, cfg.DHead()
-	pos, batch := stream.Shape().Dimensions[0], stream.Shape().Dimensions[1]
-	s.value.AssertDims(d, d)
-	s.proj.AssertDims(d, d)
-	flat := Reshape(stream, pos*batch, d)
-	z := DotGeneral(flat, []int{1}, nil, s.proj, []int{1}, nil) // [pos*batch, d]
-	z = Reshape(z, pos, batch, heads, width)
-	// [head, query, key] and [query, batch, head, width] give [head, key, batch, width].
-	v := DotGeneral(s.pattern, []int{1}, []int{0}, z, []int{0}, []int{2})
-	v = Reshape(TransposeAllAxes(v, 1, 2, 0, 3), pos*batch, d)
-	return Reshape(DotGeneral(v, []int{1}, nil, s.value, []int{1}, nil), pos, batch, d)
 }
 
 // normTranspose is the transpose of a LayerNorm with a frozen divisor [pos, 1, 1]:
@@ -122,12 +201,12 @@ func normTranspose(x, gain, scale *Node) *Node {
 }
 
 // readTranspose carries vectors at the encoder's read point to hook_resid_mid.
-func (s stepNodes) readTranspose(c clt.Config, x *Node) *Node {
+func readTranspose(c clt.Config, x, gain, scale *Node) *Node {
 	switch c.Read {
 	case gpt2.MLPIn:
-		return normTranspose(x, s.ln2, s.scale2)
+		return normTranspose(x, gain, scale)
 	case gpt2.Ln2Normalized:
-		return normTranspose(x, nil, s.scale2)
+		return normTranspose(x, nil, scale)
 	}
 	return x
 }

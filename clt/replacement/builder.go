@@ -4,7 +4,6 @@ import (
 	"context"
 	"sort"
 
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
@@ -25,17 +24,19 @@ type row struct {
 // the last two only outside compatibility mode.
 type builder struct {
 	*Local
-	cfg         AttributeConfig
-	step, last  *graph.Exec
-	layerInputs [][]any         // layer -> inputs of a step after the batch's own
-	embed       *tensors.Tensor // [length, 2, d_model]: what stands at the embedding
-	feature     []row           // one for each active feature
-	target      []row           // one for each target
-	slot        []int           // active feature -> its slot at its position
-	slots       int             // per position, errors included
-	columns     int
-	rows        []attribution.Matrix // active features, then targets; each a view or a row of its own
-	visited     []int                // active features with a row, ascending
+	cfg      AttributeConfig
+	sources  []gpt2.Array       // layer -> [length, slot, d_model]: what each source writes to its MLP output
+	standing gpt2.Array         // [length, 2, d_model]: token and position embeddings
+	embed    *tensors.Tensor    // the same
+	downAt   map[int]downInputs // layer -> inputs for downPos positions
+	downPos  int
+	feature  []row // one for each active feature
+	target   []row // one for each target
+	slot     []int // active feature -> its slot at its position
+	slots    int   // per position, errors included
+	columns  int
+	rows     []attribution.Matrix // active features, then targets; each a view or a row of its own
+	visited  []int                // active features with a row, ascending
 }
 
 func (l *Local) newBuilder(cfg AttributeConfig) (*builder, error) {
@@ -45,9 +46,7 @@ func (l *Local) newBuilder(cfg AttributeConfig) (*builder, error) {
 	if cfg.Compat == "" {
 		b.columns += length + 1
 	}
-	if err := b.makePrograms(b.makeSources()); err != nil {
-		return nil, err
-	}
+	b.makeSources()
 	if err := b.CLT.Err(); err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func (l *Local) newBuilder(cfg AttributeConfig) (*builder, error) {
 
 // makeSources lays out what every source writes, by layer [length, slot, d_model]:
 // features by position in slots, one error slot a layer.
-func (b *builder) makeSources() []*tensors.Tensor {
+func (b *builder) makeSources() {
 	d, layers, length := b.CLT.DModel, b.LM.Config.Layers, b.length()
 	count := make([]int, length)
 	b.slot = make([]int, len(b.Active))
@@ -84,17 +83,13 @@ func (b *builder) makeSources() []*tensors.Tensor {
 			addScaled(list[a.Layer+k], (a.Pos*b.slots+b.slot[i])*d, dec[k*d:][:d], a.Value)
 		}
 	}
-	out := make([]*tensors.Tensor, layers)
-	for l, s := range list {
-		out[l] = s.Tensor(b.LM.Double)
-	}
+	b.sources = list
 	e := gpt2.NewArray([]int{length, 2, d}, b.LM.Double)
 	for p := range b.Tokens {
 		copyRow(e, 2*p*d, b.Local.embed, p*d, d)
 		copyRow(e, (2*p+1)*d, b.posEmb, p*d, d)
 	}
-	b.embed = e.Tensor(b.LM.Double)
-	return out
+	b.standing, b.embed = e, e.Tensor(b.LM.Double)
 }
 
 func copyRow(dst gpt2.Array, at int, src gpt2.Array, from, n int) {

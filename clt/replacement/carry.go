@@ -2,9 +2,6 @@ package replacement
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/gpt2"
@@ -14,49 +11,12 @@ import (
 // (-1 for the embedding) down to the embedding. It is sweep for vectors that stand
 // at many positions. edges is [batch, pos, slot], embed [batch, pos, 2].
 func (b *builder) carry(ctx context.Context, stream gpt2.Array, top int) (edges, embed gpt2.Array, err error) {
-	n := stream.Shape[0]
-	nowhere := make([]int32, n)
-	for i := range nowhere {
-		nowhere[i] = -1
-	}
-	return b.descend(ctx, swapped(stream), gpt2.NewArray([]int{n, b.CLT.DModel}, b.LM.Double), nowhere, make([]int32, n), top)
-}
-
-// descend carries streams [pos, batch, d_model] at hook_resid_post of the layer top
-// down to the embedding; vec [batch, d_model] enter at hook_resid_mid of their layer.
-// edges is [batch, pos, slot], embed [batch, pos, 2].
-func (b *builder) descend(ctx context.Context, stream, vec gpt2.Array, layer, pos []int32, top int) (edges, embed gpt2.Array, err error) {
-	length, n, double := stream.Shape[0], stream.Shape[1], b.LM.Double
-	state := []*tensors.Tensor{stream.Tensor(double), gpt2.NewArray([]int{length, n, b.slots}, double).Tensor(double)}
-	shared := []any{vec.Tensor(double), tensors.FromFlatDataAndDimensions(layer, n), tensors.FromFlatDataAndDimensions(pos, n)}
-	for l := top; l >= 0; l-- {
-		if err := ctx.Err(); err != nil {
-			return edges, embed, err
-		}
-		args := append([]any{state[0], state[1]}, shared...)
-		out, err := b.step.Call(append(append(args, tensors.FromScalar(int32(l))), b.layerInputs[l]...)...)
-		if err != nil {
-			return edges, embed, fmt.Errorf("replacement: attribute: layer %d: %w", l, err)
-		}
-		for _, t := range state {
-			_ = t.FinalizeAll()
-		}
-		state = out
-	}
-	out, err := b.last.Call(state[0], b.embed)
-	if err != nil {
-		return edges, embed, fmt.Errorf("replacement: attribute: %w", err)
-	}
-	if edges, err = gpt2.FromTensor(state[1]); err == nil {
-		embed, err = gpt2.FromTensor(out[0])
-	}
-	for _, t := range append(state, out...) {
-		_ = t.FinalizeAll()
-	}
+	down, edges, err := b.descend(ctx, swapped(stream), nil, top, -1, stream.Shape[1])
 	if err != nil {
 		return edges, embed, err
 	}
-	return swapped(edges), swapped(embed), nil
+	embed, err = b.meetEmbedding(down)
+	return edges, embed, err
 }
 
 // swapped exchanges the first two of three axes.

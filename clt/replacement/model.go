@@ -19,9 +19,9 @@ type Model struct {
 	key string               // tells programs of one architecture from those of another
 
 	mu       sync.Mutex
-	encoders []*tensors.Tensor // see encoderTensors
-	values   []*tensors.Tensor // see valueTensors
-	full     *clt.Weights      // all weights, uploaded when a program needs decoders
+	encoders []*tensors.Tensor             // see encoderTensors
+	hops     map[hopKey][2]*tensors.Tensor // see hopWeights
+	full     *clt.Weights                  // all weights, uploaded when a program needs decoders
 }
 
 // New joins a model and a transcoder. It refuses a transcoder of another shape.
@@ -45,10 +45,13 @@ func (m *Model) Close() {
 	for _, t := range m.encoders {
 		_ = t.FinalizeAll()
 	}
-	for _, t := range m.values {
-		_ = t.FinalizeAll()
+	for k, w := range m.hops {
+		_ = w[0].FinalizeAll()
+		if k.turned {
+			_ = w[1].FinalizeAll() // else it is the model's own
+		}
 	}
-	m.encoders, m.values = nil, nil
+	m.encoders, m.hops = nil, nil
 	if m.full != nil {
 		m.full.Free()
 		m.full = nil

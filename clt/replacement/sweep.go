@@ -4,18 +4,23 @@ import (
 	"context"
 	"sort"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
-// chunk is a batch of targets that are swept together: they enter at about the
-// same layer, and none of them is at a later position than pos-1.
+// chunk is a batch of targets that are carried down together: they enter layer by
+// layer, and none of them is at a later position than pos-1.
 type chunk struct {
-	rows  []int // indices into the targets given to sweepAll
-	batch int   // rows that are computed: as many, or more to share a compiled shape
-	top   int   // the layer at which the sweep starts
-	pos   int   // positions that are computed
+	enter [][]int // layer, up to the number of layers for the final stream -> rows; -1 pads
+	pos   int     // positions that are computed
+}
+
+// lanes are the rows of a chunk in the order of its streams, from the top down.
+func (c chunk) lanes() []int {
+	var list []int
+	for l := len(c.enter) - 1; l >= 0; l-- {
+		list = append(list, c.enter[l]...)
+	}
+	return list
 }
 
 // groupWork is the work in multiply-adds under which targets are not grouped by
@@ -26,11 +31,6 @@ const (
 	fineWork  = 1 << 37
 )
 
-// tileVectors is how many vectors of the stream a batch of a large sweep holds,
-// targets times positions: enough for the matrix product to run at its peak, and few
-// enough for the targets to enter at nearly the same layer.
-const tileVectors = 256
-
 // groups is into how many ranges of positions the targets are sorted.
 func (b *builder) groups(rows int) int {
 	length, d := b.length(), b.CLT.DModel
@@ -38,45 +38,73 @@ func (b *builder) groups(rows int) int {
 	case length < 8 || work < groupWork:
 		return 1
 	case !b.LM.CompilesShapes(): // a shape costs little
-		return min(16, length/2)
+		return min(8, length/2)
 	case work >= fineWork:
 		return 8
 	}
 	return 4
 }
 
-// plan sorts targets into chunks so that each chunk's causal cone is narrow:
-// grouped by position, within a group from the top layer down.
-func (b *builder) plan(rows []row) []chunk {
-	length, top := b.length(), b.LM.Config.Layers-1
-	groups := b.groups(len(rows))
-	group := func(i int) int { return rows[i].pos * groups / length }
-	order := make([]int, len(rows))
-	for i := range order {
-		order[i] = i
+// padded is how many rows are computed for n of them, where each new shape costs
+// something.
+func (b *builder) paddedRows(n int) int {
+	switch {
+	case n == 0:
+		return 0
+	case !b.LM.CompilesShapes():
+		return (n + 3) / 4 * 4
+	case n <= 8:
+		return 8
+	case n <= 64:
+		return (n + 15) / 16 * 16
 	}
-	sort.SliceStable(order, func(i, j int) bool {
-		if ga, gc := group(order[i]), group(order[j]); ga != gc {
-			return ga < gc
-		}
-		return rows[order[i]].layer > rows[order[j]].layer
-	})
-	var chunks []chunk
-	for i := 0; i < len(order); {
-		g := group(order[i])
-		pos, tile := (length*(g+1)+groups-1)/groups, b.cfg.Batch
-		if groups > 1 {
-			tile = min(tile, max(8, tileVectors/pos/8*8))
-		}
+	return (n + 31) / 32 * 32
+}
+
+// split cuts the sorted entries of one range of positions into batches. On a backend
+// that compiles each shape a batch holds one layer, so that few shapes come up; on
+// others rows join as the sweep passes their layer, and the matrix products are large.
+func (b *builder) split(rows []int, layerOf func(row int) int, batch func(rows []int)) {
+	for i := 0; i < len(rows); {
 		n := 1
-		for n < tile && i+n < len(order) && group(order[i+n]) == g {
+		for n < b.cfg.Batch && i+n < len(rows) && !(b.LM.CompilesShapes() && layerOf(rows[i+n]) != layerOf(rows[i])) {
 			n++
 		}
-		if !b.LM.CompilesShapes() {
-			tile = min(tile, (n+3)/4*4)
-		}
-		chunks = append(chunks, chunk{order[i : i+n], tile, min(rows[order[i]].layer, top), pos})
+		batch(rows[i : i+n])
 		i += n
+	}
+}
+
+// entering sorts the rows of a batch by layer and pads each layer's.
+func (b *builder) entering(rows []int, layers int, layerOf func(row int) int) [][]int {
+	enter := make([][]int, layers)
+	for _, i := range rows {
+		enter[layerOf(i)] = append(enter[layerOf(i)], i)
+	}
+	for l, list := range enter {
+		for range b.paddedRows(len(list)) - len(list) {
+			enter[l] = append(enter[l], -1)
+		}
+	}
+	return enter
+}
+
+// plan sorts targets into chunks so that each chunk's causal cone is narrow: grouped
+// by position, within a group from the top layer down.
+func (b *builder) plan(rows []row) []chunk {
+	length, groups := b.length(), b.groups(len(rows))
+	byGroup := make([][]int, groups)
+	for i, r := range rows {
+		g := r.pos * groups / length
+		byGroup[g] = append(byGroup[g], i)
+	}
+	layerOf := func(i int) int { return rows[i].layer }
+	var chunks []chunk
+	for g, list := range byGroup {
+		sort.SliceStable(list, func(i, j int) bool { return rows[list[i]].layer > rows[list[j]].layer })
+		b.split(list, layerOf, func(batch []int) {
+			chunks = append(chunks, chunk{b.entering(batch, b.LM.Config.Layers+1, layerOf), (length*(g+1) + groups - 1) / groups})
+		})
 	}
 	return chunks
 }
@@ -84,119 +112,29 @@ func (b *builder) plan(rows []row) []chunk {
 // sweepAll computes the rows and hands each to store, with its index.
 func (b *builder) sweepAll(ctx context.Context, rows []row, store func(i int, edges, embed gpt2.Array, at, pos int), done func(n int)) error {
 	for _, c := range b.plan(rows) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		edges, embed, err := b.sweep(ctx, rows, c)
+		stream, edges, err := b.sweep(ctx, rows, c, -1)
 		if err != nil {
 			return err
 		}
-		for k, i := range c.rows {
-			store(i, edges, embed, k, c.pos)
+		embed, err := b.meetEmbedding(stream)
+		if err != nil {
+			return err
 		}
-		if done != nil {
-			done(len(c.rows))
-		}
+		b.storeLanes(c, done, func(i, at int) { store(i, edges, embed, at, c.pos) })
 	}
 	return nil
 }
 
-// sweep carries one chunk from its top layer to the embedding. edges is [batch,
-// pos, slot], embed [batch, pos, 2].
-func (b *builder) sweep(ctx context.Context, rows []row, c chunk) (edges, embed gpt2.Array, err error) {
-	d, n, layers := b.CLT.DModel, c.batch, b.LM.Config.Layers
-	vec, stream := gpt2.NewArray([]int{n, d}, b.LM.Double), gpt2.NewArray([]int{c.pos, n, d}, b.LM.Double)
-	layer, pos := make([]int32, n), make([]int32, n)
-	for i := range layer {
-		layer[i] = -1
-	}
-	for k, i := range c.rows {
-		r := rows[i]
-		layer[k], pos[k] = int32(r.layer), int32(r.pos)
-		into, at := vec, k*d
-		if r.layer == layers { // at the top of the stream
-			into, at = stream, (r.pos*n+k)*d
-		}
-		for j, v := range r.vec {
-			set(into, at+j, v)
+// storeLanes hands out the rows of a chunk that are no padding.
+func (b *builder) storeLanes(c chunk, done func(n int), store func(i, at int)) {
+	n := 0
+	for at, i := range c.lanes() {
+		if i >= 0 {
+			store(i, at)
+			n++
 		}
 	}
-	return b.descend(ctx, stream, vec, layer, pos, c.top)
-}
-
-// makePrograms compiles the sweep's programs, and lines up the inputs of each layer.
-func (b *builder) makePrograms(sources []*tensors.Tensor) error {
-	var err error
-	key := b.key
-	if b.step, err = gpt2.Plain(b.LM, "step|"+key, stepGraph(b.LM.Config, b.CLT.Config)); err != nil {
-		return err
+	if done != nil {
+		done(n)
 	}
-	if b.last, err = gpt2.Plain(b.LM, "contract|"+key, contractGraph); err != nil {
-		return err
-	}
-	values, err := b.valueTensors()
-	if err != nil {
-		return err
-	}
-	frozen := b.frozenInputs()
-	skips := b.skipTensors()
-	for l := range b.LM.Config.Layers {
-		proj, err := b.LM.WeightTensors(l, "attn.c_proj.weight")
-		if err != nil {
-			return err
-		}
-		in := []any{sources[l], b.dividedPattern(l), values[l], proj[0]}
-		if b.CLT.Skip {
-			ln2, err := b.LM.WeightTensors(l, "ln_2.weight")
-			if err != nil {
-				return err
-			}
-			in = append(in, frozen[3+3*l], ln2[0], skips[l])
-		}
-		b.layerInputs = append(b.layerInputs, in)
-	}
-	return nil
-}
-
-// dividedPattern is the frozen pattern of a layer over the ln_1 divisor of each key,
-// [head, query, key] at bucket length.
-func (l *Local) dividedPattern(layer int) *tensors.Tensor {
-	a := gpt2.NewArray(l.pattern[layer].Shape, l.LM.Double)
-	for i := range a.Len() {
-		set(a, i, l.pattern[layer].At(i)/l.scale1[layer].At(i%len(l.Tokens)))
-	}
-	return a.Grow(l.length(), 0, 1, 2).Tensor(l.LM.Double)
-}
-
-// valueTensors are, by layer, the value matrix W_V with gain and centring of ln_1 in
-// it, [d_model, d_model]: row i is gain_i·W_V[i] minus the mean of all such rows.
-func (m *Model) valueTensors() ([]*tensors.Tensor, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.values != nil {
-		return m.values, nil
-	}
-	d := m.LM.Config.DModel
-	var list []*tensors.Tensor
-	for l := range m.LM.Config.Layers {
-		w, err := m.hostHeads(l)
-		if err != nil {
-			return nil, err
-		}
-		mean := make([]float64, d)
-		for i := range d {
-			for j := range d {
-				mean[j] += w.ln1.At(i) * w.attn.At((3*i+2)*d+j) / float64(d)
-			}
-		}
-		a := gpt2.NewArray([]int{d, d}, m.LM.Double)
-		for i := range d {
-			for j := range d {
-				set(a, i*d+j, w.ln1.At(i)*w.attn.At((3*i+2)*d+j)-mean[j])
-			}
-		}
-		list = append(list, a.Tensor(m.LM.Double))
-	}
-	m.values = list
-	return list, nil
 }
