@@ -130,13 +130,17 @@ func (b *builder) fill(ctx context.Context, g *attribution.Graph, report func(do
 				b.rows[k] = b.viewRow(g, k)
 			}
 		}
-		return b.sweepAll(ctx, rows, func(i int, edges, embed gpt2.Array, at, pos int) {
-			b.unpack(b.rows[keys[i]], rows[i], edges, embed, at, pos)
-		}, func(n int) {
+		count := func(n int) {
 			if done += n; report != nil {
 				report(done, total)
 			}
-		})
+		}
+		if cut := b.chooseCut(rows); cut >= 0 {
+			return b.meetAll(ctx, rows, keys, cut, count)
+		}
+		return b.sweepAll(ctx, rows, func(i int, edges, embed gpt2.Array, at, pos int) {
+			b.unpack(b.rows[keys[i]], rows[i], edges, embed, at, pos)
+		}, count)
 	}
 	first := make([]int, len(b.target))
 	for i := range first {
@@ -206,8 +210,16 @@ func (b *builder) targetRank(i int) int {
 	return -1
 }
 
+// setBias writes the last column of a row.
+func (b *builder) setBias(dst attribution.Matrix, r row) {
+	if b.cfg.Compat == "" {
+		dst.Set(0, b.columns-1, r.bias)
+	}
+}
+
 // unpack sorts one target's slots into the columns of its row. pos is how many
-// positions were computed; later ones have no edge.
+// positions were computed; later ones have no edge. Without embed the columns of
+// tokens and positions are left alone.
 func (b *builder) unpack(dst attribution.Matrix, r row, edges, embed gpt2.Array, at, pos int) {
 	layers, length := b.LM.Config.Layers, len(b.Tokens)
 	slot := func(p, s int) float64 { return edges.At((at*pos+p)*b.slots + s) }
@@ -226,8 +238,9 @@ func (b *builder) unpack(dst attribution.Matrix, r row, edges, embed gpt2.Array,
 			c++
 		}
 	}
+	b.setBias(dst, r)
 	for k := range 2 {
-		if k == 1 && compat {
+		if k == 1 && compat || embed.Len() == 0 {
 			return
 		}
 		for p := range length {
@@ -237,5 +250,4 @@ func (b *builder) unpack(dst attribution.Matrix, r row, edges, embed gpt2.Array,
 			c++
 		}
 	}
-	dst.Set(0, c, r.bias)
 }
