@@ -3,6 +3,7 @@ package gpt2
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sort"
 
 	"github.com/etredal/cross-layer-transcoder/internal/vec"
@@ -79,13 +80,26 @@ func (m *Model) Top(logits []float64, n int) []Prediction {
 	return list
 }
 
+// topIndices are the indices of the n largest values, ties in order.
 func topIndices(v []float64, n int) []int {
-	order := make([]int, len(v))
-	for i := range order {
-		order[i] = i
+	if n > 64 {
+		order := make([]int, len(v))
+		for i := range order {
+			order[i] = i
+		}
+		sort.SliceStable(order, func(a, b int) bool { return v[order[a]] > v[order[b]] })
+		return order[:min(n, len(order))]
 	}
-	sort.SliceStable(order, func(a, b int) bool { return v[order[a]] > v[order[b]] })
-	return order[:min(n, len(order))]
+	order := []int{}
+	for i, x := range v {
+		if len(order) == n && !(n > 0 && x > v[order[n-1]]) {
+			continue
+		}
+		at := sort.Search(len(order), func(k int) bool { return x > v[order[k]] })
+		order = slices.Insert(order, at, i)
+		order = order[:min(n, len(order))]
+	}
+	return order
 }
 
 // Sampler picks next tokens. Temperature 0 is greedy; TopK 0 and TopP 0 or 1 do

@@ -59,7 +59,11 @@ func newEffects(m *gpt2.Model, t *clt.Transcoder, cfg Config) (e *effects, err e
 		return nil, err
 	}
 	shape := []int{m.Config.DVocab, m.Config.DModel}
-	e.unembed = tensors.FromFlatDataAndDimensions(e.v.Unembed.Float32s(), shape...)
+	head, err := m.Unembed()
+	if err != nil {
+		return nil, err
+	}
+	e.unembed = tensors.FromFlatDataAndDimensions(head.Float32s(), shape...)
 	raw, extended, err := embeddings(m)
 	if err != nil {
 		return nil, err

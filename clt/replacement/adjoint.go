@@ -52,6 +52,14 @@ func oneHot(at *Node, pos int, dtype dtypes.DType) *Node {
 	return ConvertDType(Equal(positions, BroadcastToDims(InsertAxes(at, -1), n, pos)), dtype)
 }
 
+// putAt adds vectors [row, d_model], zero for rows without one, at their positions to
+// streams [pos, row, d_model].
+func putAt(streams, vec, at *Node) *Node {
+	rows := Iota(at.Graph(), at.Shape(), 0)
+	where := Stack([]*Node{MaxScalar(at, 0), rows}, -1)
+	return ScatterSum(streams, where, vec, false, true)
+}
+
 // whole is all rows as streams [pos, row, d_model].
 func (r rowNodes) whole() *Node {
 	switch {
@@ -149,7 +157,7 @@ func upGraph(f form) func([]*Node) []*Node {
 		h := hop{pattern: in[0], in: in[1], out: in[2]}
 		r, rest := f.take(h.pattern, in[3:])
 		mid := h.carry(r)
-		return []*Node{Add(mid, place(rest[0], rest[1], r.pos)), contract(mid, rest[2])}
+		return []*Node{putAt(mid, rest[0], rest[1]), contract(mid, rest[2])}
 	}
 }
 

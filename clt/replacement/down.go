@@ -121,12 +121,22 @@ func (b *builder) stepDown(f form, l, pos int, stream *tensors.Tensor, e entry) 
 		in = append(in, stream)
 	}
 	if f.single {
-		in = append(in, e.inputs(b.LM.Double)...)
+		rows := e.inputs(b.LM.Double)
+		defer free(rows...)
+		in = append(in, rows...)
 	}
 	if f.streams {
 		in = append(in, at.sources...)
 	}
 	return exec.Call(in...)
+}
+
+// free gives back the memory of tensors, which the collector knows nothing of, before
+// it comes round.
+func free(list ...any) {
+	for _, t := range list {
+		_ = t.(*tensors.Tensor).FinalizeAll()
+	}
 }
 
 // meetEmbedding contracts streams [pos, lane, d_model] at the embedding with what

@@ -152,7 +152,11 @@ func (m *Model) LogitWeights(source clt.Feature) ([]float64, error) {
 	for i := range sum {
 		sum[i] *= v.LnFGain[i]
 	}
-	logits := times(v.Unembed, sum)
+	head, err := m.LM.Unembed()
+	if err != nil {
+		return nil, err
+	}
+	logits := times(head, sum)
 	mean := inner(v.MeanUnembed, sum)
 	for i := range logits {
 		logits[i] -= mean

@@ -70,9 +70,10 @@ func (f frozen) hook(patterns, scales bool) gpt2.Hook {
 // outputs to the read points and the logits. Inputs: the frozen part, tokens [1,
 // pos] (for their shape alone), x0 [batch, pos, d_model], writes by layer [batch,
 // pos, d_model], with mids as many again that are added at hook_resid_mid, skip
-// weights by layer if the transcoder has them. Outputs: logits, reads by layer,
-// each [batch, pos, ...]. Biases of the model are on.
-func affineGraph(cfg gpt2.Config, c clt.Config, mids bool) func(*model.Scope, []*Node) []*Node {
+// weights by layer if the transcoder has them. Outputs: logits, or without head what
+// is unembedded, [batch, pos, d_model]; reads by layer, each [batch, pos, ...]. Biases
+// of the model are on.
+func affineGraph(cfg gpt2.Config, c clt.Config, mids, head bool) func(*model.Scope, []*Node) []*Node {
 	return func(scope *model.Scope, in []*Node) []*Node {
 		f, rest := unpackFrozen(cfg.Layers, in)
 		tokens, x0, writes, rest := rest[0], rest[1], rest[2:2+cfg.Layers], rest[2+cfg.Layers:]
@@ -83,6 +84,7 @@ func affineGraph(cfg gpt2.Config, c clt.Config, mids bool) func(*model.Scope, []
 		dims := x0.Shape().Dimensions
 		tokens = BroadcastToDims(tokens, dims[0], dims[1])
 		reads := make([]*Node, cfg.Layers)
+		var last *Node
 		write := func(name gpt2.HookName, x *Node) *Node {
 			l, site, ok := name.Split()
 			if ok && site == gpt2.ResidMid && mid[l] != nil {
@@ -93,6 +95,8 @@ func affineGraph(cfg gpt2.Config, c clt.Config, mids bool) func(*model.Scope, []
 				return x0
 			case name == gpt2.HookPosEmbed:
 				return ZerosLike(x)
+			case name == gpt2.HookUnembedPre:
+				last = x
 			case ok && site == c.Read:
 				reads[l] = x
 			case ok && site == gpt2.MLPOut:
@@ -106,6 +110,9 @@ func affineGraph(cfg gpt2.Config, c clt.Config, mids bool) func(*model.Scope, []
 		}
 		logits := gpt2.Forward(scope, cfg, tokens, gpt2.Chain(f.hook(true, true), write))
 		out := []*Node{logits}
+		if !head {
+			out[0] = Identity(last) // the Go backend trips over an output with dead nodes behind it
+		}
 		return append(out, reads...)
 	}
 }

@@ -10,11 +10,15 @@ import (
 // makeRows prepares every target: its vector in the residual stream, its bias
 // and its value.
 func (b *builder) makeRows() error {
-	biasLogits, biasReads, err := b.biasPass()
+	biasFinal, biasReads, err := b.biasPass()
 	if err != nil {
 		return err
 	}
 	params, err := b.LM.Vectors()
+	if err != nil {
+		return err
+	}
+	head, err := b.headRows()
 	if err != nil {
 		return err
 	}
@@ -33,19 +37,45 @@ func (b *builder) makeRows() error {
 			b.target = append(b.target, b.featureRow(params, biasReads, t.Feature.Layer, pos, t.Feature.Index))
 			continue
 		}
-		r, err := b.logitRowOf(params, biasLogits, t, pos)
-		if err != nil {
-			return err
-		}
-		b.target = append(b.target, r)
+		b.target = append(b.target, b.logitRowOf(params, head, biasFinal, t, pos))
 	}
 	return nil
 }
 
+// headRows are the rows of the output head that the targets need, by token.
+func (b *builder) headRows() (map[int32][]float64, error) {
+	rows, d, vocab := map[int32][]float64{}, b.CLT.DModel, b.LM.Config.DVocab
+	var ids []int32
+	for _, t := range b.cfg.Targets {
+		for _, w := range t.Tokens {
+			if w.ID < 0 || int(w.ID) >= vocab {
+				return nil, fmt.Errorf("replacement: attribute: target token %d is outside the vocabulary 0..%d", w.ID, vocab-1)
+			}
+			if _, ok := rows[w.ID]; !ok {
+				ids = append(ids, w.ID)
+				rows[w.ID] = nil
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return rows, nil
+	}
+	a, err := b.LM.UnembedRows(ids)
+	if err != nil {
+		return nil, err
+	}
+	all := a.Float64s()
+	for i, id := range ids {
+		rows[id] = all[i*d:][:d]
+	}
+	return rows, nil
+}
+
 // biasPass is the frozen model with nothing but its constants: no embeddings,
 // every MLP output what the transcoder decodes to without features. It is an
-// independent forward computation, so that the row identity proves the sweep.
-func (l *Local) biasPass() (logits gpt2.Array, reads []gpt2.Array, err error) {
+// independent forward computation, so that the row identity proves the sweep. final
+// is what is unembedded, [batch, pos, d_model].
+func (l *Local) biasPass() (final gpt2.Array, reads []gpt2.Array, err error) {
 	writes := make([]gpt2.Array, l.CLT.Layers)
 	for i, bias := range l.CLT.BDec {
 		writes[i] = gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double)
@@ -53,18 +83,20 @@ func (l *Local) biasPass() (logits gpt2.Array, reads []gpt2.Array, err error) {
 			addScaled(writes[i], p*l.CLT.DModel, bias, 1)
 		}
 	}
-	return l.affine(gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double), writes, nil)
+	return l.affineTo(gpt2.NewArray([]int{1, l.length(), l.CLT.DModel}, l.LM.Double), writes, nil, false)
 }
 
 // affine runs the frozen model on what stands at the embedding [batch, pos,
 // d_model], what is written at each MLP output and, unless mids is nil, what is
 // added at each hook_resid_mid, all at bucket length.
 func (l *Local) affine(x0 gpt2.Array, writes, mids []gpt2.Array) (logits gpt2.Array, reads []gpt2.Array, err error) {
-	key := "affine|" + l.key
-	if mids != nil {
-		key = "affine mid|" + l.key
-	}
-	exec, err := gpt2.Compiled(l.LM, key, affineGraph(l.LM.Config, l.CLT.Config, mids != nil))
+	return l.affineTo(x0, writes, mids, true)
+}
+
+// affineTo is affine; without head it gives what is unembedded in place of logits.
+func (l *Local) affineTo(x0 gpt2.Array, writes, mids []gpt2.Array, head bool) (logits gpt2.Array, reads []gpt2.Array, err error) {
+	key := fmt.Sprintf("affine|%v,%v|%s", mids != nil, head, l.key)
+	exec, err := gpt2.Compiled(l.LM, key, affineGraph(l.LM.Config, l.CLT.Config, mids != nil, head))
 	if err != nil {
 		return logits, nil, err
 	}
@@ -117,33 +149,31 @@ func (b *builder) featureRow(v *gpt2.Vectors, biasReads []gpt2.Array, layer, pos
 	return r
 }
 
-// logitRowOf is the row of a direction at the unembedding.
-func (b *builder) logitRowOf(v *gpt2.Vectors, biasLogits gpt2.Array, t Target, pos int) (row, error) {
+// logitRowOf is the row of a direction at the unembedding. head has the rows of its
+// tokens, final what the constants give to be unembedded.
+func (b *builder) logitRowOf(v *gpt2.Vectors, head map[int32][]float64, final gpt2.Array, t Target, pos int) row {
 	d, vocab := b.CLT.DModel, b.LM.Config.DVocab
 	r := row{layer: b.LM.Config.Layers, pos: pos, vec: make([]float64, d)}
-	meanBias, meanLogit := 0.0, 0.0
+	mean := 0.0
 	if t.Demean {
 		for i := range vocab {
-			meanBias += biasLogits.At(pos*vocab+i) / float64(vocab)
-			meanLogit += b.Logits.At(pos*vocab+i) / float64(vocab)
+			mean += b.Logits.At(pos*vocab+i) / float64(vocab)
 		}
 	}
 	for _, w := range t.Tokens {
-		if w.ID < 0 || int(w.ID) >= vocab {
-			return r, fmt.Errorf("replacement: attribute: target token %d is outside the vocabulary 0..%d", w.ID, vocab-1)
-		}
-		for i := range d {
-			u := v.Unembed.At(int(w.ID)*d + i)
+		for i, u := range head[w.ID] {
 			if t.Demean {
 				u -= v.MeanUnembed[i]
 			}
 			r.vec[i] += w.Scale * u
 		}
-		r.bias += w.Scale * (biasLogits.At(pos*vocab+int(w.ID)) - meanBias)
-		r.value += w.Scale * (b.Logits.At(pos*vocab+int(w.ID)) - meanLogit)
+		r.value += w.Scale * (b.Logits.At(pos*vocab+int(w.ID)) - mean)
+	}
+	for i, u := range r.vec {
+		r.bias += u * final.At(pos*d+i)
 	}
 	hostNormTranspose(r.vec, v.LnFGain, b.scaleF.At(pos))
-	return r, nil
+	return r
 }
 
 // hostNormTranspose is normTranspose on one vector, in place.

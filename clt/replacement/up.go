@@ -192,15 +192,22 @@ func (b *builder) stepUp(f form, l, start int, stream *tensors.Tensor, single, w
 	if err != nil {
 		return nil, err
 	}
-	in := []any{b.dividedPattern(l, start, b.length(), false), value, proj}
+	pattern := b.dividedPattern(l, start, b.length(), false)
+	rows, written := single.inputs(b.LM.Double), writes.inputs(b.LM.Double)
+	targets := rest(low.vec[l], start).Tensor(b.LM.Double)
+	defer func() {
+		free(pattern, targets)
+		free(rows...)
+		free(written...)
+	}()
+	in := []any{pattern, value, proj}
 	if f.streams {
 		in = append(in, stream)
 	}
 	if f.single {
-		in = append(in, single.inputs(b.LM.Double)...)
+		in = append(in, rows...)
 	}
-	in = append(in, writes.inputs(b.LM.Double)...)
-	return exec.Call(append(in, rest(low.vec[l], start).Tensor(b.LM.Double))...)
+	return exec.Call(append(append(in, written...), targets)...)
 }
 
 // rest is an array from an index of its first axis on; it shares memory.
@@ -226,7 +233,9 @@ func (b *builder) arrive(f form, start int, stream *tensors.Tensor, single entry
 		in = append(in, stream)
 	}
 	if f.single {
-		in = append(in, single.inputs(b.LM.Double)...)
+		rows := single.inputs(b.LM.Double)
+		defer free(rows...)
+		in = append(in, rows...)
 	}
 	out, err := exec.Call(in...)
 	if err != nil {

@@ -94,7 +94,11 @@ func newLens(m *gpt2.Model) (*lens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lens{m.Config, v.LnFGain, b.Float64s(), v.Unembed.Float32s(), v.MeanUnembed}, nil
+	head, err := m.Unembed()
+	if err != nil {
+		return nil, err
+	}
+	return &lens{m.Config, v.LnFGain, b.Float64s(), head.Float32s(), v.MeanUnembed}, nil
 }
 
 // logits reads out the first n positions of a stream [pos, d_model].
