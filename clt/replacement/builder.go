@@ -3,6 +3,7 @@ package replacement
 import (
 	"context"
 	"sort"
+	"sync"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -130,7 +131,10 @@ func (b *builder) fill(ctx context.Context, g *attribution.Graph, report func(do
 				b.rows[k] = b.viewRow(g, k)
 			}
 		}
+		var counting sync.Mutex
 		count := func(n int) {
+			counting.Lock()
+			defer counting.Unlock()
 			if done += n; report != nil {
 				report(done, total)
 			}

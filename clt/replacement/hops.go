@@ -15,11 +15,8 @@ type downInputs struct {
 // downInputs makes the inputs of a layer for the first positions of the prompt, and
 // keeps them while steps with as many positions follow.
 func (b *builder) downInputs(l, pos int) (downInputs, error) {
-	if b.downPos != pos {
-		for _, in := range b.downAt {
-			_ = in.hop[0].(*tensors.Tensor).FinalizeAll()
-			_ = in.sources[0].(*tensors.Tensor).FinalizeAll()
-		}
+	if b.downPos != pos || b.downAt == nil {
+		b.freeInputs()
 		b.downAt, b.downPos = map[int]downInputs{}, pos
 	}
 	if in, ok := b.downAt[l]; ok {
@@ -45,6 +42,13 @@ func (b *builder) downInputs(l, pos int) (downInputs, error) {
 	}
 	b.downAt[l] = in
 	return in, nil
+}
+
+func (b *builder) freeInputs() {
+	for _, in := range b.downAt {
+		free(in.hop[0], in.sources[0])
+	}
+	b.downAt = nil
 }
 
 // dividedPattern is the frozen pattern of a layer over the ln_1 divisor of each key,

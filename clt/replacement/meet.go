@@ -27,64 +27,63 @@ func (b *builder) meetAll(ctx context.Context, rows []row, keys []int, cut int, 
 			b.setBias(b.rows[keys[i]], r)
 		}
 	}
-	var arrivals []arrived
-	for _, c := range b.planUp(sources, b.groups(len(rows)), cut) {
-		a, err := b.ascend(ctx, sources, c, cut, low, func(s, row int, w float64) {
+	batches := b.planUp(sources, b.groups(len(rows)), cut)
+	arrivals, jobs := make([]arrived, len(batches)), make([]span, len(batches))
+	for i := range jobs {
+		jobs[i] = span{i, i + 1}
+	}
+	err := b.abreast(ctx, jobs, func(ctx context.Context, b *builder, s span) (err error) {
+		arrivals[s.from], err = b.ascend(ctx, sources, batches[s.from], cut, low, func(s, row int, w float64) {
 			if sources[s].layer < rows[row].layer {
 				add(row, sources[s].column, w)
 			}
 		})
-		if err != nil {
-			return err
-		}
-		arrivals = append(arrivals, a)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if done != nil {
 		done(len(rows) - len(high))
 	}
-	var up meeting
-	defer func() { up.free() }()
-	for _, c := range b.plan(high) {
-		stream, edges, err := b.sweep(ctx, high, c, cut)
-		if err != nil {
-			return err
-		}
-		if up.pos != c.pos {
-			up.free()
-			up = b.gather(arrivals, c.pos)
-		}
-		met, err := b.meet(stream, up)
-		if err != nil {
-			return err
-		}
-		b.storeLanes(c, done, func(i, lane int) {
-			b.unpack(b.rows[keys[at[i]]], high[i], edges, gpt2.Array{}, lane, c.pos)
-			for k, s := range up.lanes {
-				if s >= 0 {
-					add(at[i], sources[s].column, met.At(lane*len(up.lanes)+k))
-				}
+	chunks := b.plan(high)
+	return b.abreast(ctx, spans(chunks), func(ctx context.Context, b *builder, s span) error {
+		up := b.gather(arrivals, chunks[s.from].pos)
+		defer up.free()
+		for _, c := range chunks[s.from:s.to] {
+			stream, edges, err := b.sweep(ctx, high, c, cut)
+			if err != nil {
+				return err
 			}
-		})
-	}
-	return nil
+			met, err := b.meet(stream, up)
+			if err != nil {
+				return err
+			}
+			b.storeLanes(c, done, func(i, lane int) {
+				b.unpack(b.rows[keys[at[i]]], high[i], edges, gpt2.Array{}, lane, c.pos)
+				for k, s := range up.lanes {
+					if s >= 0 {
+						add(at[i], sources[s].column, met.At(lane*len(up.lanes)+k))
+					}
+				}
+			})
+		}
+		return nil
+	})
 }
 
 // meeting are the sources that some targets may meet at the cut.
 type meeting struct {
-	pos    int
 	lanes  []int           // sources; -1 pads
 	stream *tensors.Tensor // [pos, d_model, lane]
 }
 
-func (m meeting) free() {
-	if m.stream != nil {
-		_ = m.stream.FinalizeAll()
-	}
-}
+func (m meeting) free() { free(m.stream) }
 
 // gather joins the arrived sources that are not behind the first pos positions.
 func (b *builder) gather(arrivals []arrived, pos int) meeting {
-	m, d := meeting{pos: pos}, b.CLT.DModel
+	var m meeting
+	d := b.CLT.DModel
 	for _, a := range arrivals {
 		if a.start < pos {
 			m.lanes = append(m.lanes, a.lanes...)

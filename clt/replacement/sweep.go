@@ -1,8 +1,12 @@
 package replacement
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"sort"
+	"sync"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
@@ -52,7 +56,7 @@ func (b *builder) paddedRows(n int) int {
 	case n == 0:
 		return 0
 	case !b.LM.CompilesShapes():
-		return (n + 3) / 4 * 4
+		return (n + 1) / 2 * 2
 	case n <= 8:
 		return 8
 	case n <= 64:
@@ -109,20 +113,24 @@ func (b *builder) plan(rows []row) []chunk {
 	return chunks
 }
 
-// sweepAll computes the rows and hands each to store, with its index.
+// sweepAll computes the rows and hands each to store, with its index; store may be
+// called from two goroutines, for different rows.
 func (b *builder) sweepAll(ctx context.Context, rows []row, store func(i int, edges, embed gpt2.Array, at, pos int), done func(n int)) error {
-	for _, c := range b.plan(rows) {
-		stream, edges, err := b.sweep(ctx, rows, c, -1)
-		if err != nil {
-			return err
+	chunks := b.plan(rows)
+	return b.abreast(ctx, spans(chunks), func(ctx context.Context, b *builder, s span) error {
+		for _, c := range chunks[s.from:s.to] {
+			stream, edges, err := b.sweep(ctx, rows, c, -1)
+			if err != nil {
+				return err
+			}
+			embed, err := b.meetEmbedding(stream)
+			if err != nil {
+				return err
+			}
+			b.storeLanes(c, done, func(i, at int) { store(i, edges, embed, at, c.pos) })
 		}
-		embed, err := b.meetEmbedding(stream)
-		if err != nil {
-			return err
-		}
-		b.storeLanes(c, done, func(i, at int) { store(i, edges, embed, at, c.pos) })
-	}
-	return nil
+		return nil
+	})
 }
 
 // storeLanes hands out the rows of a chunk that are no padding.
@@ -137,4 +145,61 @@ func (b *builder) storeLanes(c chunk, done func(n int), store func(i, at int)) {
 	if done != nil {
 		done(n)
 	}
+}
+
+// span is a range of chunks that share what depends on the number of positions.
+type span struct{ from, to int }
+
+// spans are the ranges of chunks with equal numbers of positions, the longest first:
+// they take longest.
+func spans(chunks []chunk) []span {
+	var list []span
+	for i, c := range chunks {
+		if i > 0 && chunks[i-1].pos == c.pos {
+			list[len(list)-1].to++
+		} else {
+			list = append(list, span{i, i + 1})
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// abreast does the jobs, each with a builder that shares all but the inputs of its
+// steps. On the Go backend, whose small operations run on one core, two at a time: a
+// row is written by one job alone, so that the matrix does not depend on the order.
+func (b *builder) abreast(ctx context.Context, jobs []span, do func(ctx context.Context, b *builder, s span) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers := 2
+	if b.LM.CompilesShapes() || len(jobs) < 2 {
+		workers = 1
+	}
+	next := make(chan span, len(jobs))
+	for _, s := range jobs {
+		next <- s
+	}
+	close(next)
+	failed := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			own := *b
+			own.downAt, own.downPos = nil, 0
+			defer own.freeInputs()
+			for s := range next {
+				if failed[w] = do(ctx, &own, s); failed[w] != nil {
+					cancel()
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range failed {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
+	return cmp.Or(failed...)
 }
