@@ -19,7 +19,7 @@ func TestCoactivation(t *testing.T) {
 		t.Fatal("no picture")
 	}
 	svg, err := base64.StdEncoding.DecodeString(m[1])
-	if err != nil || strings.Contains(string(svg), "<script>") || strings.Contains(o.HTML, "<script>") {
+	if err != nil || strings.Contains(string(svg), "<script>") || strings.Contains(o.Still().HTML, "<script>") {
 		t.Errorf("a label is not escaped: %v", err)
 	}
 	if n := strings.Count(string(svg), "<path"); n != 1 {

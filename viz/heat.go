@@ -71,7 +71,7 @@ func newHeatMap(m [][]float64, xs, ys []string, o HeatOptions) *heatMap {
 		all = append(all, r...)
 	}
 	h.lo, h.hi, _ = extent(all, nil)
-	if o.Min != 0 || o.Max != 0 {
+	if finite(o.Min) && finite(o.Max) && (o.Min != 0 || o.Max != 0) {
 		h.lo, h.hi = o.Min, o.Max
 	} else if !o.Signed && h.lo > 0 && h.lo < h.hi/3 {
 		h.lo = 0

@@ -18,17 +18,17 @@ func TestHugeTokens(t *testing.T) {
 		}
 		begin := time.Now()
 		outs := componentsOf(huge, []float64{1, -2, 3})
-		g := tiny()
-		g.Tokens[0], g.Nodes[5].Label, g.Nodes[0].Label, g.Prompt = huge, huge, huge, huge
-		graph, err := Graph(g, GraphOptions{Title: huge, Labels: map[at.ID]string{g.Nodes[0].ID: huge}, Groups: []at.Group{{Label: huge, Nodes: []at.ID{g.Nodes[0].ID, g.Nodes[1].ID}}}})
+		graphs, err := graphsOf(huge)
 		if err != nil {
 			t.Fatal(err)
 		}
+		g := tiny()
+		g.Tokens[0], g.Nodes[5].Label, g.Nodes[0].Label, g.Prompt = huge, huge, huge, huge
 		page, err := GraphPage(g, PageOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range append(outs, graph, Output{Kind: "page", HTML: string(page)}) {
+		for _, o := range append(append(outs, graphs...), Output{Kind: "page", HTML: string(page)}) {
 			if n := max(len(o.HTML), len(o.Markdown), len(o.Plain)); n > 256<<10 {
 				t.Errorf("%s: %s has %d bytes", name, o.Kind, n)
 			}

@@ -90,7 +90,7 @@ func (c card) output() Output {
 }
 
 // readable are the kinds whose hover texts are also read out in a frame.
-var readable = map[string]bool{"tokens": true, "heat": true, "attention": true, "lens": true, "curve": true, "hist": true, "scatter": true, "operands": true, "diff": true}
+var readable = map[string]bool{"tokens": true, "heat": true, "attention": true, "lens": true, "curve": true, "hist": true, "scatter": true, "operands": true, "diff": true, "coactivation": true}
 
 // dim is a text in the second colour.
 func dim(text string) string { return `<span style="` + dimStyle + `">` + esc(text) + `</span>` }

@@ -174,7 +174,15 @@ func checkText(t *testing.T, what, s string) {
 }
 
 func TestHostileComponents(t *testing.T) {
-	for _, o := range append(hostileComponents(), components()...) {
+	all := append(hostileComponents(), components()...)
+	for _, h := range hostile {
+		graphs, err := graphsOf(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, graphs...)
+	}
+	for _, o := range all {
 		checkHTML(t, o.Kind, o.HTML)
 		checkText(t, o.Kind, payload.ReplaceAllString(o.HTML, ""))
 		checkText(t, o.Kind+" plain", o.Plain)

@@ -199,7 +199,22 @@ func componentsOf(h string, values []float64) []Output {
 		Scatter(h, []Point{{1, 2, h, h}, {2, 1, h, "g"}}, ScatterOptions{XLabel: h, YLabel: h, Note: h, Selected: []int{0}, Pareto: true}),
 		Operands(h, []OperandPlot{{Name: h, Values: [][]float64{values, values}, Weights: values}}),
 		FeatureCard(featureOf(h)), {Kind: "brief", HTML: FeatureBrief(featureOf(h))},
+		Coactivation(h, []CoNode{{0, h}, {1, h}}, [][]float64{{1, 0.9}, {-0.9, 1}}, 0.5), Join(h, Progress(h, 0.5)),
 	}
+}
+
+// graphsOf are graphs with a text wherever a graph has one.
+func graphsOf(h string) ([]Output, error) {
+	g := tiny()
+	g.Tokens[0], g.Nodes[5].Label, g.Nodes[0].Label, g.Prompt = h, h, h, h
+	o := GraphOptions{Title: h, Finding: h, Labels: map[at.ID]string{g.Nodes[0].ID: h}, Groups: []at.Group{{Label: h, Nodes: []at.ID{g.Nodes[0].ID, g.Nodes[1].ID}}},
+		Features: func(int, int) (Feature, bool) { return featureOf(h), true }}
+	one, err := Graph(g, o)
+	if err != nil {
+		return nil, err
+	}
+	two, err := Compare(g, tiny(), CompareOptions{Title: h, A: h, B: h, GraphA: o})
+	return []Output{one, two}, err
 }
 
 // featureOf has a text wherever a feature has one.
