@@ -92,7 +92,7 @@ func (v *view) join() *view {
 	outside := map[int]float64{}
 	for _, g := range groups {
 		n := len(j.nodes)
-		b := drawn{Node: attribution.Node{ID: attribution.ID{Kind: supernode, Index: n}}, r: boxHeight / 2, user: true, strong: true, text: fmt.Sprintf("%s · %d", g.Label, len(g.Nodes))}
+		b := drawn{Node: attribution.Node{ID: attribution.ID{Kind: supernode, Index: n}}, col: -n, r: boxHeight / 2, user: true, strong: true, text: fmt.Sprintf("%s · %d", g.Label, len(g.Nodes))}
 		for _, m := range g.Nodes {
 			d := &v.nodes[m]
 			home[m] = n
@@ -101,7 +101,7 @@ func (v *view) join() *view {
 			b.x, b.y = b.x+share*d.x, b.y+share*d.y
 			b.infl += d.infl
 			b.members += d.members
-			b.row, b.col = max(b.row, d.row), max(b.col, d.col)
+			b.row = max(b.row, d.row)
 		}
 		b.text = fit(b.text, chipSize, 170)
 		b.w = textWidth(b.text, chipSize) + 14

@@ -56,10 +56,10 @@ func (v *view) drawGrid(s *picture) {
 		fmt.Fprintf(&s.b, `<text x="%d" y="%d">%s</text>`, unit(marginLeft-8), unit(b.y+4), v.rows[r].label)
 	}
 	s.close()
-	if v.H > 600 { // far from the tokens: say them again on top
+	if v.H > 600 { // far from the tokens: say them again between layers and targets
 		s.open(`fill="` + s.p.Dim + `" text-anchor="middle" font-size="20" opacity=".85"`)
 		for _, c := range v.cols {
-			fmt.Fprintf(&s.b, `<text x="%d" y="%d">%s</text>`, unit(c.x+c.w/2), unit(top+9), esc(fit(c.token, 10, c.w-2)))
+			fmt.Fprintf(&s.b, `<text x="%d" y="%d">%s</text>`, unit(c.x+c.w/2), unit(top-2), esc(fit(c.token, 10, c.w-2)))
 		}
 		s.close()
 	}

@@ -25,7 +25,7 @@ func Join(kind string, outs ...Output) Output {
 	j := Output{Kind: kind}
 	for i, o := range outs {
 		if i > 0 {
-			j.HTML += "\n"
+			j.HTML += `<div style="height:8px"></div>` + "\n"
 			j.Markdown += "\n\n"
 			j.Plain += "\n"
 		}
