@@ -414,3 +414,5 @@ def test_share_in_the_tip(open_page):
         pic.dispatchEvent(new PointerEvent('pointermove', { clientX: b.left + D.nodes.x[i] * k, clientY: b.top + D.nodes.y[i] * k, pointerType: 'mouse', bubbles: true }));
     }""")
     assert '+9.9 % of the input of " Austin"' in f.text_content("#tip")
+    path = f.get_attribute("#lit .trail", "d")
+    assert 3 <= path.count("M") <= 14, path  # from an input through the node to a target

@@ -17,7 +17,7 @@ var set = (e, attrs) => {
 };
 var el = (parent, name, attrs, text) => {
   var e = parent.appendChild(set(doc.createElementNS('http://www.w3.org/2000/svg', name), attrs));
-  if (text !== undefined) e.textContent = text;
+  e.textContent = text ?? '';
   return e;
 };
 var html = (parent, name, cls, text) => {
@@ -97,13 +97,12 @@ var select = () => {
     n += members[i];
     if (k !== 'l') infl += infls[i];
   });
-  on.length = K.length;
   write('sum', count(n) + ' of ' + count(total) + ' nodes, ' + pct(infl) + ' of influence');
 };
 
 var curve = (e) => {
-  var s = src[e], t = dst[e], x0 = xs[s], y0 = ys[s] - rs[s], x1 = xs[t], y1 = ys[t] + rs[t], rows = layers[t] - layers[s];
-  var bow = columns[s] === columns[t] && rows > 1 ? -min(68, 12 * (rows - 1)) : 0, dy = round(0.45 * (y1 - y0));
+  var s = src[e], t = dst[e], x0 = xs[s], y0 = ys[s] - rs[s], x1 = xs[t], y1 = ys[t] + rs[t];
+  var bow = columns[s] === columns[t] ? -min(68, 12 * (layers[t] - layers[s] - 1)) : 0, dy = round(0.45 * (y1 - y0));
   return 'M' + [x0, y0] + 'c' + [bow, dy, x1 - x0 + bow, y1 - y0 - dy, x1 - x0, y1 - y0];
 };
 
@@ -166,26 +165,29 @@ var links = (i, ends) => {
 };
 var inputs = (i) => links(i, dst), outputs = (i) => links(i, src), around = (i) => inputs(i).concat(outputs(i));
 
-// highlight is the live layer: the edges of one node, its neighbours filled by sign
+// highlight is the live layer: the edges of one node, its neighbours filled by
+// sign, and behind them the strongest path through it, from an input to a target
 var highlight = (i) => {
   var g = empty(the.lit);
   pic.className = i < 0 ? '' : 'dim';
   if (i < 0) return;
-  var lit = around(i).sort((a, b) => abs(shares[b]) - abs(shares[a])).slice(0, 60), far = (e) => src[e] === i ? dst[e] : src[e];
-  lit.slice().reverse().forEach((e) => {
+  var lit = around(i).sort((a, b) => abs(shares[b]) - abs(shares[a])).slice(0, 60), far = (e) => src[e] + dst[e] - i, trail = '';
+  [[src, dst], [dst, src]].forEach(([near, next]) => { for (var j = i, e; !trail[2e3] && (e = links(j, near)[0]) >= 0; j = next[e]) trail += curve(e); }); // groups may make a ring
+  el(g, 'path', { d: trail, 'class': 'trail' });
+  lit.reduceRight((_, e) => {
     var v = w(e), neg = v < 0 ? ' neg' : '', t = dst[e];
     el(g, 'path', { d: curve(e), 'class': 'edge' + neg, 'stroke-width': 2 + 8 * Math.sqrt(min(1, abs(v))) });
     el(g, 'path', { d: 'M' + [xs[t], ys[t] + rs[t]] + 'l6 10h-12z', 'class': 'tip' + neg });
-  });
+  }, 0);
   taken = [];
   wides.forEach((w, j) => { if (w && on[j]) occupy(j); });
   lit.forEach((e) => {
     var o = far(e), dot = shape(g, o);
-    if ('fe'.includes(K[o])) dot.style = 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + min(1, 0.25 + 2 * abs(w(e)));
+    if ('fe'.includes(K[o])) dot.style = 'fill:var(--' + (w(e) < 0 ? 'neg' : 'pos') + ');fill-opacity:' + (0.25 + 2 * abs(w(e)));
   });
   shape(g, i);
   var r = rs[i] + 8, h = half(i) + 8;
-  el(g, 'rect', { x: xs[i] - h, y: ys[i] - r, width: 2 * h, height: 2 * r, rx: wides[i] ? 12 : r, 'class': 'ring' });
+  el(g, 'rect', { x: xs[i] - h, y: ys[i] - r, width: 2 * h, height: 2 * r, rx: r, 'class': 'ring' });
   label(g, i, 1);
   lit.slice(0, 5).forEach((e) => { put(g, far(e), 'goal', signed(w(e))); });
   lit.forEach((e) => { label(g, far(e)); });

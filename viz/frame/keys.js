@@ -45,7 +45,7 @@ pic.onpointermove = (ev) => {
   hover(i);
   tip.hidden = i < 0;
   if (i < 0) return;
-  var e = around(focus).find((e) => src[e] === i || dst[e] === i); // between it and the node that is held
+  var e = around(focus).find((e) => src[e] + dst[e] - focus === i); // between it and the node that is held
   tip.textContent = hovers[i] + (e >= 0 && i !== focus ? ' · ' + signed(w(e)) + ' of the input of ' + says[dst[e]] : '');
   y = 50 * ys[i] / H;
   tip.style = 'left:clamp(0px,' + 50 * xs[i] / W + '% - 100px,100% - 330px);' + (y < 20 ? 'top:calc(' + y : 'bottom:calc(' + (100 - y)) + '% + 23px)';

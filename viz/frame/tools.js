@@ -130,7 +130,7 @@ var group = (list = Object.keys(pins)) => {
 var ungroup = () => { if (home[at]) take(groupOf(at)?.nodes ?? [at]); };
 var suggest = () => {
   var more = hints.filter((g) => !g.nodes.some((i) => home[i]));
-  if (!more.length) return say(notes[1]);
+  if (!more[0]) return say(notes[1]);
   groups.push(...more);
   regroup();
   redraw();
@@ -145,17 +145,17 @@ var scores = () => {
     if (K[j] === 'f' && !keep[j]) n += keep[j] = 1;
   });
   rank.slice().sort((x, y) => layers[y] - layers[x]).forEach((t) => {
-    var p = K[t] === 'l' ? chance[t] : 0, c = p + (a[t] || 0);
+    var p = chance[t], c = p + (a[t] || 0);
     probs += p;
     if ('tp'.includes(K[t])) inputs += c;
     if (!c || !keep[t] && !p) return;
     all += c;
-    for (var e = 0; e < E; e++) {
+    dst.forEach((T, e) => {
       var s = src[e], v = c * abs(w(e));
-      if (dst[e] !== t || !keep[s] && !'tp'.includes(K[s])) continue;
+      if (T !== t || !keep[s] && !'tp'.includes(K[s])) return;
       done += v;
       a[s] = (a[s] || 0) + v;
-    }
+    });
   });
   write('scores', n ? notes[9].replace('#', n).replace('#', (inputs / probs).toFixed(3)).replace('#', (done / all).toFixed(3)) : notes[3]);
 };
