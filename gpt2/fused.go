@@ -42,10 +42,36 @@ func plainLinear(rows, w, b *Node) *Node {
 // product is x·w in the type of w, given in that of x: with weights in bfloat16 the
 // products are in bfloat16 and all else in float32.
 func product(x, w *Node) *Node {
-	if !narrow(w, x) {
+	switch parts := rowParts(x, w); {
+	case parts > 1:
+		return rowProduct(x, w, parts)
+	case !narrow(w, x):
 		return Dot(x, w).Product()
 	}
 	return ConvertDType(Dot(ConvertDType(x, w.DType()), w).Product(), x.DType())
+}
+
+// rowPart is how many inputs rowProduct takes at once.
+const rowPart = 128
+
+// rowParts is how many parts x·w should be cut into along the inputs. With a single
+// row, XLA on the CPU reads matrices with fewer outputs than inputs at three quarters
+// of the memory's speed in one piece, and at all of it in pieces.
+func rowParts(x, w *Node) int {
+	in, out := w.Shape().Dimensions[0], w.Shape().Dimensions[1]
+	b := x.Graph().Backend()
+	if x.Shape().Dimensions[0] != 1 || out > in || in%rowPart != 0 || narrow(w, x) || !compilesShapes(b) || !b.HasSharedBuffers() {
+		return 1
+	}
+	return in / rowPart
+}
+
+// rowProduct is x [1, in] · w [in, out], the sum of that many products over a part of
+// the inputs each.
+func rowProduct(x, w *Node, parts int) *Node {
+	in, out := w.Shape().Dimensions[0], w.Shape().Dimensions[1]
+	each := Einsum("pi,pio->po", Reshape(x, parts, in/parts), Reshape(w, parts, in/parts, out))
+	return ReduceAndKeep(each, ReduceSum, 0)
 }
 
 // narrow says whether a weight has a smaller type than the activations.
