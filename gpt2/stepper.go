@@ -23,11 +23,15 @@ type stepper struct {
 }
 
 // roomGrain is to what the cache's room is rounded up where shapes cost nothing, so
-// that texts of similar lengths share programs.
-const roomGrain = 64
+// that texts of similar lengths share programs. Where each shape is compiled, for a
+// second or more, the room is at least that, and prompts are padded to leastPrompt.
+const (
+	roomGrain   = 64
+	leastPrompt = 32
+)
 
 func (m *Model) newStepper(p Program, length int) (*stepper, error) {
-	room := m.Bucket(length)
+	room := m.Bucket(max(length, roomGrain))
 	if !m.CompilesShapes() {
 		room = min((length+roomGrain-1)/roomGrain*roomGrain, m.Config.Context)
 	}
@@ -81,7 +85,11 @@ func (s *stepper) head() headFn {
 
 // prompt starts a text.
 func (s *stepper) prompt(tokens []int32, _ int) ([]*tensors.Tensor, error) {
-	padded := make([]int32, min(s.m.Bucket(len(tokens)), s.room))
+	length := len(tokens)
+	if s.m.CompilesShapes() {
+		length = s.m.Bucket(max(length, leastPrompt))
+	}
+	padded := make([]int32, min(length, s.room))
 	copy(padded, tokens)
 	exec, err := Compiled(s.m, "prompt|"+s.p.Key, promptGraph(s.m.Config, s.p, s.head()))
 	if err != nil {
