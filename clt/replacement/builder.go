@@ -90,7 +90,7 @@ func (b *builder) makeSources() {
 		copyRow(e, 2*p*d, b.Local.embed, p*d, d)
 		copyRow(e, (2*p+1)*d, b.posEmb, p*d, d)
 	}
-	b.standing, b.embed = e, e.Tensor(b.LM.Double)
+	b.standing, b.embed = e, b.resident(e)
 }
 
 func copyRow(dst gpt2.Array, at int, src gpt2.Array, from, n int) {

@@ -113,9 +113,9 @@ func (m *Model) hopWeights(layer int, turned bool) (value, proj *tensors.Tensor,
 	}
 	proj = list[0]
 	if turned {
-		rows, proj = transposed(rows), transposed(w.proj).Tensor(m.LM.Double)
+		rows, proj = transposed(rows), m.resident(transposed(w.proj))
 	}
-	value = rows.Tensor(m.LM.Double)
+	value = m.resident(rows)
 	if m.hops == nil {
 		m.hops = map[hopKey][2]*tensors.Tensor{}
 	}

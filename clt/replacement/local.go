@@ -159,7 +159,7 @@ func (l *Local) length() int { return l.LM.Bucket(len(l.Tokens)) }
 func (l *Local) padded(a gpt2.Array, fill float64, axes ...int) *tensors.Tensor {
 	a = a.Grow(l.length(), fill, axes...)
 	a.Shape = append([]int{1}, a.Shape...)
-	return a.Tensor(l.LM.Double)
+	return l.resident(a)
 }
 
 // tokensTensor is the padded prompt [1, pos].

@@ -73,6 +73,22 @@ func (m *Model) weights() ([]*tensors.Tensor, error) {
 	return m.full.Tensors, nil
 }
 
+// resident copies an array to the device and nowhere else, so that programs that run
+// side by side may share it. If that fails it is a tensor on the host: the program
+// that needs it says why it cannot go to the device.
+func (m *Model) resident(a gpt2.Array) *tensors.Tensor {
+	if m.LM.Double {
+		a = gpt2.Array{Shape: a.Shape, F64: a.Float64s()}
+	} else {
+		a = gpt2.Array{Shape: a.Shape, F32: a.Float32s()}
+	}
+	t, err := a.Upload(m.LM.Backend)
+	if err != nil {
+		return a.Tensor(m.LM.Double)
+	}
+	return t
+}
+
 // encoderTensors are, by layer, encoder weights and biases and, where there is
 // one, the skip.
 func (m *Model) encoderTensors() []*tensors.Tensor {
@@ -81,7 +97,7 @@ func (m *Model) encoderTensors() []*tensors.Tensor {
 	if m.encoders == nil {
 		f, d := m.CLT.Features, m.CLT.DModel
 		add := func(v []float32, shape ...int) {
-			m.encoders = append(m.encoders, gpt2.Array{Shape: shape, F32: v}.Tensor(m.LM.Double))
+			m.encoders = append(m.encoders, m.resident(gpt2.Array{Shape: shape, F32: v}))
 		}
 		for l := range m.CLT.Layers {
 			add(m.CLT.WEnc[l], f, d)
