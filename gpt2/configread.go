@@ -59,13 +59,13 @@ func ReadConfig(file string) (Config, error) {
 func ParseConfig(name string, data []byte) (Config, error) {
 	var h hfConfig
 	if err := strictjson.Unmarshal(data, 1, &h); err != nil {
-		return Config{}, fmt.Errorf("gpt2: %s is not a config: %w", name, err)
+		return Config{}, fmt.Errorf("gpt2: %s is not a config: %w; correct it, or fetch it again", name, err)
 	}
 	if err := exactNames(data); err != nil {
 		return Config{}, fmt.Errorf("gpt2: %s: %w", name, err)
 	}
 	if err := h.supported(); err != nil {
-		return Config{}, fmt.Errorf("gpt2: %s: %w", name, err)
+		return Config{}, fmt.Errorf("gpt2: %s: %w; use a model that is a plain GPT-2", name, err)
 	}
 	if err := h.agree(); err != nil {
 		return Config{}, fmt.Errorf("gpt2: %s: %w; which of the two is right?", name, err)
@@ -90,7 +90,7 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		c.BOS = -1
 	}
 	if err := c.Validate(); err != nil {
-		return Config{}, fmt.Errorf("%w (in %s)", err, name)
+		return Config{}, fmt.Errorf("%w (in %s); correct it, or fetch it again", err, name)
 	}
 	return c, nil
 }
@@ -114,7 +114,7 @@ func (h *hfConfig) supported() error {
 		return fmt.Errorf("scale_attn_by_inverse_layer_idx, add_cross_attention and scale_attn_weights=false are not supported")
 	}
 	if h.EncoderDecoder || len(h.Pruned) > 0 || len(h.Quantization) > 0 && string(h.Quantization) != "null" {
-		return fmt.Errorf("is_encoder_decoder, pruned_heads and quantization_config are not supported; use the model they were made from")
+		return fmt.Errorf("is_encoder_decoder, pruned_heads and quantization_config are not supported")
 	}
 	return nil
 }

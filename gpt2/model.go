@@ -224,15 +224,20 @@ func (m *Model) DType() dtypes.DType {
 
 // CheckTokens refuses what the graph would silently clamp or cut.
 func (m *Model) CheckTokens(tokens []int32) error {
-	if len(tokens) == 0 {
-		return fmt.Errorf("gpt2: the prompt has no tokens; give at least one")
-	}
 	if len(tokens) > m.Config.Context {
 		return fmt.Errorf("gpt2: the prompt has %d tokens, the context of %s is %d; shorten it", len(tokens), m.Name, m.Config.Context)
 	}
+	return m.CheckIDs(tokens)
+}
+
+// CheckIDs is CheckTokens for a text of any length.
+func (m *Model) CheckIDs(tokens []int32) error {
+	if len(tokens) == 0 {
+		return fmt.Errorf("gpt2: the prompt has no tokens; give at least one")
+	}
 	for i, t := range tokens {
 		if t < 0 || int(t) >= m.Config.DVocab {
-			return fmt.Errorf("gpt2: token id %d at position %d is outside the vocabulary 0..%d of %s", t, i, m.Config.DVocab-1, m.Name)
+			return fmt.Errorf("gpt2: token id %d at position %d is outside the vocabulary 0..%d of %s; are the ids, or the tokenizer, another model's?", t, i, m.Config.DVocab-1, m.Name)
 		}
 	}
 	return nil
@@ -240,6 +245,18 @@ func (m *Model) CheckTokens(tokens []int32) error {
 
 // Encode tokenises a prompt and puts <|endoftext|> in front of it if bos is set.
 func (m *Model) Encode(text string, bos bool) ([]int32, error) {
+	ids, err := m.EncodeLong(text, bos)
+	if err == nil {
+		err = m.CheckTokens(ids)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// EncodeLong is Encode for a text of any length.
+func (m *Model) EncodeLong(text string, bos bool) ([]int32, error) {
 	if m.noTokenizer != nil {
 		return nil, fmt.Errorf("gpt2: %s: %w; give token ids instead", m.Name, m.noTokenizer)
 	}
@@ -250,10 +267,7 @@ func (m *Model) Encode(text string, bos bool) ([]int32, error) {
 	if bos && m.Config.BOS >= 0 {
 		ids = append([]int32{m.Config.BOS}, ids...)
 	}
-	if err := m.CheckTokens(ids); err != nil {
-		return nil, err
-	}
-	return ids, nil
+	return ids, m.CheckIDs(ids)
 }
 
 // TokenText is the text of one token, its id in brackets without a tokenizer.

@@ -86,6 +86,7 @@ type promptFlags struct {
 	text string
 	ids  idList
 	bos  bool
+	long bool // it may be longer than the context
 }
 
 func addPrompt(f *flag.FlagSet) *promptFlags {
@@ -181,7 +182,7 @@ func (c *call) openPrompt(set wire.Setup, withCLT bool, p *promptFlags) (wire.Pr
 	if _, err := c.open(set, withCLT); err != nil {
 		return prompt, err
 	}
-	if _, err := c.service().Tokens(c.ctx, wire.TokensRequest{Setup: set, Prompt: prompt}, nil); err != nil {
+	if _, err := c.service().Tokens(c.ctx, wire.TokensRequest{Setup: set, Prompt: prompt, Long: p.long}, nil); err != nil {
 		return prompt, usageError{err}
 	}
 	return prompt, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"math"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/replacement"
@@ -37,7 +38,7 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 		switch {
 		case *n < 1:
 			return badCall("-n %d; give 1 or more", *n)
-		case !(*temperature >= 0):
+		case !(*temperature >= 0) || math.IsInf(*temperature, 1):
 			return badCall("-temperature %g; give 0 or more", *temperature)
 		case *topK < 0:
 			return badCall("-top-k %d; give 0 or more", *topK)
@@ -45,7 +46,7 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 			return badCall("-top-p %g; give a probability", *topP)
 		case *samples < 1:
 			return badCall("-samples %d; give 1 or more", *samples)
-		case !(*penalty > 0):
+		case !(*penalty > 0) || math.IsInf(*penalty, 1):
 			return badCall("-repetition-penalty %g; give a number above 0", *penalty)
 		case *slide && (edited || replaced):
 			return badCall("-slide goes with the model itself, not with edits or -clt; leave out one of the two")
@@ -53,8 +54,12 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 		if err := checkEdits(edits); err != nil {
 			return err
 		}
+		p.long = *slide
 		prompt, err := c.openPrompt(*set, replaced || edited, p)
 		if err != nil {
+			return err
+		}
+		if err := c.checkGenerate(*set, prompt, *n, *slide, stop); err != nil {
 			return err
 		}
 		if err := c.checkOther(*set, other); err != nil {
@@ -91,6 +96,27 @@ func generateVerb(f *flag.FlagSet) func(c *call) error {
 		page.end()
 		return nil
 	}
+}
+
+// checkGenerate refuses what the model cannot do, before it starts.
+func (c *call) checkGenerate(set wire.Setup, prompt wire.Prompt, n int, slide bool, stop idList) error {
+	info, err := c.open(set, false)
+	if err != nil {
+		return err
+	}
+	t, err := c.service().Tokens(c.ctx, wire.TokensRequest{Setup: set, Prompt: prompt, Long: slide}, nil)
+	if err != nil {
+		return err
+	}
+	if room := info.Context - len(t.IDs); n > room && !slide {
+		return badCall("-n %d, but the prompt has %d tokens and the context of %s is %d; ask for at most %d, or let it -slide", n, len(t.IDs), info.Name, info.Context, room)
+	}
+	for _, id := range stop {
+		if id < 0 || int(id) >= info.DVocab {
+			return badCall("-stop %d is outside the vocabulary 0..%d of %s; give an id of its tokens", id, info.DVocab-1, info.Name)
+		}
+	}
+	return nil
 }
 
 // typed writes texts to stdout while they grow: what stands there in the end is the

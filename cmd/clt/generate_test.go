@@ -59,3 +59,28 @@ func (s *stopping) Write(b []byte) (int, error) {
 	s.cancel()
 	return s.pieces.Write(b)
 }
+
+// What the model cannot do is a wrong call, told before it runs.
+func TestGenerateWrongCalls(t *testing.T) {
+	long := strings.TrimSuffix(strings.Repeat("1,", 40), ",") // the context is 32
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"ask for at most 29", []string{"-ids", "96,3,4", "-n", "30"}},
+		{"40 tokens, the context of tiny2 is 32", []string{"-ids", long, "-n", "3"}},
+		{"97 at position 1 is outside the vocabulary 0..96", []string{"-ids", "1,97", "-n", "3"}},
+		{"97 at position 0 is outside the vocabulary 0..96", []string{"-ids", "97," + long, "-n", "3", "-slide"}},
+		{"-stop 97 is outside the vocabulary 0..96", []string{"-ids", "1", "-stop", "3,97"}},
+		{"-temperature +Inf", []string{"-ids", "1", "-temperature", "inf"}},
+		{"-repetition-penalty +Inf", []string{"-ids", "1", "-repetition-penalty", "inf"}},
+	} {
+		r := cli(t, tiny("generate", c.args...)...)
+		if line := lastLine(r.stderr); r.status != 2 || !strings.Contains(line, c.want) || !message.MatchString(line) || r.out != "" {
+			t.Errorf("%v: exit %d, %q, want %q", c.args, r.status, r.stderr, c.want)
+		}
+	}
+	if out := must(t, tiny("generate", "-ids", long, "-n", "3", "-slide")...); !strings.HasPrefix(out, long+",") || strings.Count(out, ",") != 42 {
+		t.Errorf("a prompt longer than the context, which slides: %q", out)
+	}
+}

@@ -19,9 +19,18 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 	if err != nil {
 		return out, err
 	}
-	ids, err := encode(m, req.Prompt)
+	read := encode
+	if req.Slide {
+		read = encodeLong
+	}
+	ids, err := read(m, req.Prompt)
 	if err != nil {
 		return out, err
+	}
+	for _, id := range req.Stop {
+		if id < 0 || int(id) >= m.Config.DVocab {
+			return out, fmt.Errorf("engine: generate: stop token %d is outside the vocabulary 0..%d of %s; give an id of its tokens", id, m.Config.DVocab-1, m.Name)
+		}
 	}
 	if len(req.Edits) > 0 || req.Other != nil {
 		if req.Replacement {

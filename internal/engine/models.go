@@ -56,16 +56,25 @@ func cltInfo(t *clt.Transcoder, id attribution.Artifact) *wire.CLTInfo {
 
 // encode turns a prompt into checked token ids.
 func encode(m *gpt2.Model, p wire.Prompt) ([]int32, error) {
+	ids, err := encodeLong(m, p)
+	if err != nil {
+		return nil, err
+	}
+	return ids, m.CheckTokens(ids)
+}
+
+// encodeLong is encode for a prompt that may be longer than the context.
+func encodeLong(m *gpt2.Model, p wire.Prompt) ([]int32, error) {
 	if len(p.IDs) > 0 {
 		if p.Text != "" {
 			return nil, fmt.Errorf("engine: the prompt is given as text and as ids; give one")
 		}
-		return p.IDs, m.CheckTokens(p.IDs)
+		return p.IDs, m.CheckIDs(p.IDs)
 	}
 	if p.Text == "" {
 		return nil, fmt.Errorf("engine: the prompt is empty; give a text or token ids")
 	}
-	return m.Encode(p.Text, !p.NoBOS)
+	return m.EncodeLong(p.Text, !p.NoBOS)
 }
 
 func tokensOf(m *gpt2.Model, ids []int32) wire.TokensResponse {
@@ -78,7 +87,11 @@ func (s *Service) Tokens(ctx context.Context, req wire.TokensRequest, report fun
 	if err != nil {
 		return wire.TokensResponse{}, err
 	}
-	ids, err := encode(m, req.Prompt)
+	read := encode
+	if req.Long {
+		read = encodeLong
+	}
+	ids, err := read(m, req.Prompt)
 	if err != nil {
 		return wire.TokensResponse{}, err
 	}

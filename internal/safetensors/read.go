@@ -26,6 +26,9 @@ type File struct {
 
 // Open opens the file at path and checks its header. Tensors are read when asked for.
 func Open(path string) (*File, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, fmt.Errorf("safetensors: %s: not a regular file; name the file, not its folder", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w; check the path", err)
@@ -50,6 +53,9 @@ func Open(path string) (*File, error) {
 // OpenFS opens a file of a file system, such as os.DirFS or an embedded one. Tensors are read when asked for if its files
 // can be read at any offset; else the whole file is read now.
 func OpenFS(fsys fs.FS, name string) (*File, error) {
+	if info, err := fs.Stat(fsys, name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("safetensors: %s: not a regular file; name the file, not its folder", name)
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w; check the path", err)

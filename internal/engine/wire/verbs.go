@@ -60,6 +60,7 @@ type CLTInfo struct {
 type TokensRequest struct {
 	Setup
 	Prompt
+	Long bool `json:"long,omitempty"` // it may be longer than the context
 }
 
 // TokensResponse is a prompt as the model sees it.
