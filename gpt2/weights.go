@@ -159,7 +159,7 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 		paths = nil
 		for _, file := range idx.WeightMap {
 			if file != filepath.Base(file) || file == "" || file == ".." {
-				return nil, fmt.Errorf("gpt2: load %s: the index names %q, which is not a file of this directory", filepath.Base(dir), file)
+				return nil, fmt.Errorf("gpt2: load %s: the index names %q, which is not a file of this directory; fetch the model again", filepath.Base(dir), file)
 			}
 			if !seen[file] {
 				seen[file] = true
@@ -232,7 +232,7 @@ func (ckpt *checkpoint) match(c Config, want map[string][]int) (stored map[strin
 		shape, ok := want[name]
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("gpt2: tensor %s %v belongs to no GPT-2 of this configuration; is config.json from another model? (in %s)", as, info.Shape, ckpt.place(as))
+			return nil, fmt.Errorf("gpt2: tensor %q %v belongs to no GPT-2 of this configuration; is config.json from another model? (in %s)", as, info.Shape, ckpt.place(as))
 		case stored[name] != "":
 			return nil, fmt.Errorf("gpt2: tensor %s is there twice, as %s and %s; remove one (in %s)", name, stored[name], as, ckpt.place(as))
 		case !equalShape(info.Shape, shape):

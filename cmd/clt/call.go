@@ -15,6 +15,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
+	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
 // Exit statuses.
@@ -63,7 +64,7 @@ func (c *call) printf(format string, args ...any) { fmt.Fprintf(c.out, format, a
 // remark is a line for people on stderr.
 func (c *call) remark(format string, args ...any) {
 	c.bar.clear()
-	fmt.Fprintf(c.err, "clt %s: %s\n", c.verb, fmt.Sprintf(format, args...))
+	fmt.Fprintf(c.err, "clt %s: %s\n", c.verb, viz.Visible(fmt.Sprintf(format, args...)))
 }
 
 // warn shows what people should know before they trust a result.
@@ -119,6 +120,7 @@ func (c *call) finish(err error) int {
 func (c *call) sentence(err error) string {
 	text := strings.TrimPrefix(err.Error(), "engine: ")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), " ")
+	text = viz.Visible(text) // names in files are other people's text: none shall move the cursor
 	if strings.Contains(text, "; ") {
 		return text
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -129,5 +130,19 @@ func TestInterrupt(t *testing.T) {
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("an interrupted call wrote its file")
+	}
+}
+
+// What files name is other people's text: it can neither move the cursor nor begin a
+// line.
+func TestMessagesAreVisible(t *testing.T) {
+	var stderr bytes.Buffer
+	c := &call{verb: "run", err: &stderr}
+	hostile := "x\x1b[2J\u202e\r\nclt run: done"
+	c.remark("model %s", hostile)
+	for _, text := range []string{c.sentence(fmt.Errorf("tensor %s; no", hostile)), strings.TrimSuffix(stderr.String(), "\n")} {
+		if strings.ContainsAny(text, "\x1b\u202e\r\n") || !strings.Contains(text, "[2J") {
+			t.Errorf("%q", text)
+		}
 	}
 }
