@@ -206,7 +206,7 @@ def test_scripts_forbidden(browser, pictures, tmp_path):
     context = browser.new_context()
     page = context.new_page()
     page.goto(target.as_uri())
-    page.wait_for_timeout(3500)
+    page.wait_for_timeout(5000)
     still = page.locator(".clt-static").first.is_visible()
     left = page.locator("iframe").count()
     context.close()

@@ -38,7 +38,7 @@ setTimeout(function(){var r={};try{` + script + `}catch(e){r.Error=String(e)}if(
 	}
 	cmd := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--no-first-run", "--disable-features=IsolateSandboxedIframes", "--disable-site-isolation-trials", "--user-data-dir="+dir, "--window-size=1200,1400",
-		"--virtual-time-budget=5000", "--dump-dom", "file://"+file)
+		"--virtual-time-budget=9000", "--dump-dom", "file://"+file)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v", browser, err)
@@ -178,7 +178,7 @@ func TestBrowserWithoutFrame(t *testing.T) {
 		Error, Still string
 		Frames       int
 	}
-	run(t, "<!DOCTYPE html><body>"+broken+`<script>var old=setTimeout;window.setTimeout=function(f,ms){return old(f,ms===1500?3500:ms)}</script>`,
+	run(t, "<!DOCTYPE html><body>"+broken+`<script>var old=setTimeout;window.setTimeout=function(f,ms){return old(f,ms===1500?6000:ms)}</script>`,
 		`r.Frames=document.querySelectorAll('iframe').length;r.Still=getComputedStyle(document.querySelector('.clt-static')).display`, &r)
 	if r.Error != "" || r.Frames != 0 || r.Still != "block" {
 		t.Errorf("%+v: want no frame and the still picture", r)

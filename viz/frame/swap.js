@@ -53,15 +53,17 @@
   }
   addEventListener('message', heard);
   addEventListener('pointerdown', leave, true);
-  root.insertBefore(f, still);
-  var watch = new MutationObserver(theme);
-  watch.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-light', 'class'] });
-  watch.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
-  setTimeout(function () {
+  // A busy machine takes longer to load it than to be ready after that.
+  function give() {
     if (ready) return;
     removeEventListener('message', heard);
     removeEventListener('pointerdown', leave, true);
     watch.disconnect();
     f.remove();
-  }, 3000);
+  }
+  f.onload = function () { setTimeout(give, 3000); };
+  root.insertBefore(f, still);
+  var watch = new MutationObserver(theme);
+  watch.observe(document.body, { attributes: true, attributeFilter: ['data-jp-theme-light', 'class'] });
+  watch.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
 })
