@@ -15,6 +15,33 @@ type Estimate struct {
 	ModelFLOP     float64 // of the language model for the tokens of a step
 	TrafficBytes  float64 // that Adam moves in a step
 	Steps, Tokens int
+
+	KLSteps   int
+	KLBytes   int     // logits of both models and their gradients, and what the way back keeps
+	KLFLOP    float64 // matrix products of a KL step: twice those of a step, and thrice the model with its logits
+	KLTraffic float64 // that Adam moves in one
+}
+
+// WithKL adds the KL steps of a run, each on so many tokens. They run the language
+// model (modelFLOP a token for the blocks, vocab logits) as it is and replaced, and
+// back through the latter; the loss and the replacement each take a dense step's
+// products. All sequences of a step are in memory at once, whatever accumulate says.
+func (e Estimate) WithKL(c Config, tc TrainConfig, tokens int, modelFLOP float64, vocab int) Estimate {
+	if tc.KLSteps == 0 {
+		return e
+	}
+	const word = 4
+	n := float64(tokens)
+	head := 2 * float64(c.DModel) * float64(vocab)
+	e.KLSteps = tc.KLSteps
+	e.KLFLOP = 2*c.StepFLOP()*n + 3*(modelFLOP+head)*n
+	e.KLTraffic = 7 * word * float64(e.Parameters)
+	e.KLBytes = tokens * word * (5*vocab + 6*c.Layers*c.Features + 16*c.Layers*c.DModel)
+	if dense := 7 * word * e.Parameters; e.WeightBytes < dense { // they have no sparse path
+		e.WeightBytes = dense
+	}
+	e.Tokens += tc.KLSteps * tokens
+	return e
 }
 
 // StepFLOP counts a dense step's matrix products for one token: encoder forward
@@ -57,21 +84,33 @@ func EstimateTraining(c Config, tc TrainConfig, modelFLOP float64, shared bool) 
 	return e
 }
 
-// Bytes is all of it.
-func (e Estimate) Bytes() int { return e.WeightBytes + e.BatchBytes + e.DataBytes }
+// Bytes is all of it, at its largest.
+func (e Estimate) Bytes() int {
+	return e.WeightBytes + max(e.BatchBytes, e.KLBytes) + e.DataBytes
+}
 
 // Time is that of a device which multiplies matrices at so many FLOP/s and moves
 // so many bytes/s, at full use of both.
 func (e Estimate) Time(flops, bytes float64) time.Duration {
 	step := (e.StepFLOP+e.ModelFLOP)/flops + e.TrafficBytes/bytes
-	return time.Duration(float64(e.Steps) * step * float64(time.Second))
+	kl := e.KLFLOP/flops + e.KLTraffic/bytes
+	return time.Duration((float64(e.Steps)*step + float64(e.KLSteps)*kl) * float64(time.Second))
 }
 
 // String is one line for people.
 func (e Estimate) String() string {
-	return fmt.Sprintf("%.3g M parameters; memory about %s: weights, gradients and moments %s, a batch %s, shuffled activations %s; %.3g GFLOP a step and %.3g for the model; %d steps, %.3g M tokens",
+	text := fmt.Sprintf("%.3g M parameters; memory about %s: weights, gradients and moments %s, a batch %s, shuffled activations %s; %.3g GFLOP a step and %.3g for the model; %d steps, %.3g M tokens",
 		float64(e.Parameters)/1e6, bytesText(e.Bytes()), bytesText(e.WeightBytes), bytesText(e.BatchBytes), bytesText(e.DataBytes),
 		e.StepFLOP/1e9, e.ModelFLOP/1e9, e.Steps, float64(e.Tokens)/1e6)
+	if e.KLSteps > 0 {
+		text += fmt.Sprintf("; then %d KL steps of %.3g GFLOP each, logits and the way back %s", e.KLSteps, e.KLFLOP/1e9, bytesText(e.KLBytes))
+	}
+	return text
+}
+
+// Work is the floating point operations of all steps.
+func (e Estimate) Work() float64 {
+	return float64(e.Steps)*(e.StepFLOP+e.ModelFLOP) + float64(e.KLSteps)*e.KLFLOP
 }
 
 func bytesText(n int) string {

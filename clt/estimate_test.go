@@ -2,6 +2,7 @@ package clt
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -44,5 +45,23 @@ func TestEstimate(t *testing.T) {
 	}
 	if got := e.Time(0.45*790e12, 0.6*4.3e12); got < 15*time.Minute || got > 25*time.Minute {
 		t.Errorf("100 M tokens at 45 %% of 790 TFLOP/s take %v, want about 19 minutes", got)
+	}
+
+	plain := e
+	tc.KLSteps, tc.KLBatch = 100, 8
+	e = e.WithKL(cfg, tc, 8*127, 170e6, 50257)
+	perToken := 2*3.246e9 + 3*(170e6+2*768*50257) // a token of a KL step, by hand
+	if want := perToken * 8 * 127; math.Abs(e.KLFLOP-want) > 0.01*want {
+		t.Errorf("a KL step takes %g FLOP, want %g", e.KLFLOP, want)
+	}
+	if extra := e.Work() - plain.Work(); math.Abs(extra-100*e.KLFLOP) > 1e-6*e.Work() || e.Tokens != plain.Tokens+100*8*127 || e.Time(1e12, 1e12) <= plain.Time(1e12, 1e12) {
+		t.Errorf("100 KL steps add %g FLOP and %d tokens", extra, e.Tokens-plain.Tokens)
+	}
+	if logits := 8 * 127 * 50257 * 4; e.KLBytes < 4*logits || !strings.Contains(e.String(), "then 100 KL steps") {
+		t.Errorf("%d bytes of KL, %s", e.KLBytes, e)
+	}
+	tc.KLSteps = 0
+	if plain.WithKL(cfg, tc, 1016, 170e6, 50257) != plain {
+		t.Error("no KL steps change the estimate")
 	}
 }

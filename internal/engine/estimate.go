@@ -16,13 +16,11 @@ const timedFLOP = 3e13
 const usefulShare = 0.45
 
 // estimate says, before a run starts, what it will take.
-func (s *Service) estimate(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig) error {
-	e := clt.EstimateTraining(cfg, tc, modelFLOP(m.Config), m.Backend.HasSharedBuffers())
+func (s *Service) estimate(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig, window int) error {
+	e := clt.EstimateTraining(cfg, tc, modelFLOP(m.Config), m.Backend.HasSharedBuffers()).
+		WithKL(cfg, tc, tc.KLBatch*(window-1), modelFLOP(m.Config), m.Config.DVocab)
 	s.log("this run: %s", e)
-	if tc.KLSteps > 0 {
-		s.log("this run: %d KL steps follow, which are not counted: %d sequences each, twice forward and once back through the model and its logits", tc.KLSteps, tc.KLBatch)
-	}
-	if float64(e.Steps)*e.StepFLOP < timedFLOP {
+	if e.Work() < timedFLOP {
 		return nil
 	}
 	flops, bytes, err := bench.Device(m.Backend, tc.Compute == clt.ComputeBFloat16)

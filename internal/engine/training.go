@@ -92,7 +92,7 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 		return out, err
 	}
 	defer log.Close()
-	if err := s.estimate(m, cfg, tc); err != nil {
+	if err := s.estimate(m, cfg, tc, windows.window); err != nil {
 		return out, err
 	}
 	tc.Model, tc.Windows = m, windows.train
