@@ -36,8 +36,9 @@ func readJSON(fsys fs.FS, name string, dst any) error {
 // bundle is an open file of tensors that knows which were used.
 type bundle struct {
 	*safetensors.File
-	name string
-	used map[string]bool
+	name   string
+	used   map[string]bool
+	faults *faults // where faults go when all are wanted; nil otherwise
 }
 
 func (r *reader) open(name string) (*bundle, error) {
@@ -45,7 +46,7 @@ func (r *reader) open(name string) (*bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bundle{f, name, map[string]bool{}}, nil
+	return &bundle{f, name, map[string]bool{}, r.faults}, nil
 }
 
 // has says whether there is such a tensor.
@@ -68,11 +69,13 @@ func (b *bundle) shape(name string, axes int) ([]int, error) {
 
 // get reads a tensor that must have the shape.
 func (b *bundle) get(name string, shape ...int) ([]float32, error) {
-	if err := b.check(name, shape); err != nil {
-		return nil, err
-	}
 	b.used[name] = true
-	return b.Float32(name)
+	if err := b.check(name, shape); err != nil {
+		return b.faults.instead(err, shape)
+	}
+	v, err := b.Float32(name)
+	b.faults.finite(b.name, name, v)
+	return v, err
 }
 
 func (b *bundle) check(name string, shape []int) error {
@@ -96,11 +99,13 @@ func (b *bundle) optional(name string, shape ...int) ([]float32, error) {
 
 // part reads the i-th of the blocks that a tensor's first axis has.
 func (b *bundle) part(name string, i int, shape ...int) ([]float32, error) {
-	if err := b.check(name, shape); err != nil {
-		return nil, err
-	}
 	b.used[name] = true
-	return b.Rows(name, i, 1)
+	if err := b.check(name, shape); err != nil {
+		return b.faults.instead(err, shape[1:])
+	}
+	v, err := b.Rows(name, i, 1)
+	b.faults.finite(b.name, name, v)
+	return v, err
 }
 
 // ignore marks tensors that say nothing about the transcoder.
@@ -115,8 +120,11 @@ func (b *bundle) ignore(names ...string) {
 func (b *bundle) done() error {
 	defer b.Close()
 	for _, n := range b.Names() {
-		if !b.used[n] {
-			return fmt.Errorf("%s: tensor %q is not known for this layout; the transcoder does something that cannot be read", b.name, n)
+		if b.used[n] {
+			continue
+		}
+		if err := b.faults.note(fmt.Errorf("%s: tensor %q is not known for this layout; the transcoder does something that cannot be read", b.name, n)); err != nil {
+			return err
 		}
 	}
 	return nil

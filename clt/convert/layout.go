@@ -65,7 +65,7 @@ func Detect(fsys fs.FS) (Layout, error) {
 		sort.Strings(list)
 		return "", fmt.Errorf("files of %s are there; say which with -from, or keep one transcoder per folder", strings.Join(list, " and of "))
 	case len(pickles) > 0:
-		return "", fmt.Errorf("the weights are in %s: a pickle can run code when it is read, so it is not; save its tensors as safetensors (in Python: safetensors.torch.save_file) beside the config", strings.Join(head(pickles, 3), ", "))
+		return "", fmt.Errorf("the weights are in %s: a pickle can run code when it is read, so it is not; turn it into safetensors beside the config, where you trust it: python3 -c \"import torch, safetensors.torch as s; s.save_file(torch.load('%s', map_location='cpu', weights_only=True), '%s')\"", strings.Join(head(pickles, 3), ", "), shellName(pickles[0]), shellName(strings.TrimSuffix(pickles[0], path.Ext(pickles[0]))+".safetensors"))
 	}
 	return "", fmt.Errorf("no transcoder of a known layout (%s): %s; name the folder that holds its files", names(Layouts()[1:]), contents(fsys))
 }
@@ -125,6 +125,15 @@ func look(fsys fs.FS) (found []evidence, pickles []string, err error) {
 		return nil
 	})
 	return found, pickles, err
+}
+
+// shellName is a file's name in a command; one with signs that a shell or Python would
+// read stands as FILE.
+func shellName(name string) string {
+	if regexp.MustCompile(`^[A-Za-z0-9_./-]+$`).MatchString(name) {
+		return name
+	}
+	return "FILE" + path.Ext(name)
 }
 
 func glob(fsys fs.FS, pattern string) []string {

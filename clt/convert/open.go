@@ -34,6 +34,7 @@ type reader struct {
 	opt     Options
 	t       *clt.Transcoder
 	remarks []string
+	faults  *faults
 }
 
 // Open reads a transcoder from a folder in any of Layouts.
@@ -63,23 +64,36 @@ func open(fsys fs.FS, disk, name string, opt Options) (*clt.Transcoder, Report, 
 			return fail(err)
 		}
 	}
+	t, rep, err := openAs(fsys, disk, opt, layout, nil)
+	if err != nil {
+		return fail(err)
+	}
+	return t, rep, nil
+}
+
+// openAs reads a known layout; faults, if not nil, takes in all that are found.
+func openAs(fsys fs.FS, disk string, opt Options, layout Layout, all *faults) (*clt.Transcoder, Report, error) {
+	fail := func(err error) (*clt.Transcoder, Report, error) { return nil, Report{}, err }
 	if opt.Read != "" && !slices.Contains(clt.ReadSites(), opt.Read) {
 		return fail(fmt.Errorf("the encoders are said to read %q; choose one of %v", opt.Read, clt.ReadSites()))
 	}
-	r := &reader{FS: fsys, opt: opt, t: &clt.Transcoder{}}
+	r := &reader{FS: fsys, opt: opt, t: &clt.Transcoder{}, faults: all}
 	read, ok := map[Layout]func() error{CircuitTracer: nil, Forge: r.forge, Coding: r.coding, Sparsify: r.sparsify, Sweep: r.sweep,
 		SAELens: r.saelens, ByteDance: r.byteDance}[layout]
 	if !ok {
 		return fail(fmt.Errorf("layout %q is not known; choose one of %s", layout, names(Layouts())))
 	}
 	if layout == CircuitTracer {
-		read = func() (err error) { r.t, err = circuitTracer(fsys, disk, name, opt.Lazy); return err }
+		read = func() (err error) { r.t, err = circuitTracer(fsys, disk, opt.Lazy); return err }
 	}
 	if err := read(); err != nil {
 		return fail(fmt.Errorf("read as %s: %w", layout, err))
 	}
 	if err := r.override(layout); err != nil {
 		return fail(err)
+	}
+	if all != nil && len(all.list) > 0 {
+		return fail(nil)
 	}
 	if layout != CircuitTracer {
 		r.t.Info.Source = string(layout)
@@ -90,10 +104,10 @@ func open(fsys fs.FS, disk, name string, opt Options) (*clt.Transcoder, Report, 
 	return r.t, Report{layout, r.remarks}, nil
 }
 
-func circuitTracer(fsys fs.FS, disk, name string, lazy bool) (*clt.Transcoder, error) {
+func circuitTracer(fsys fs.FS, disk string, lazy bool) (*clt.Transcoder, error) {
 	switch {
 	case disk == "":
-		return clt.LoadFS(fsys, name)
+		return clt.LoadFS(fsys, "the files")
 	case lazy:
 		return clt.LoadLazy(disk)
 	}

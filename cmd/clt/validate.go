@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/etredal/cross-layer-transcoder/clt"
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/clt/convert"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
@@ -125,19 +124,14 @@ func validateGraph(path string) error {
 	return g.Validate()
 }
 
-// validateTranscoder says all that is wrong with a folder in the layout that all
-// verbs share, and the first fault of one in another project's.
+// validateTranscoder says all that is wrong with a folder in any layout.
 func validateTranscoder(dir string) (kind string, faults []error) {
 	layout, err := convert.Detect(os.DirFS(dir))
 	if err != nil {
 		return "transcoder", []error{err}
 	}
-	if layout == convert.CircuitTracer {
-		return "transcoder", clt.Check(os.DirFS(dir))
+	if kind = "transcoder"; layout != convert.CircuitTracer {
+		kind += " of the layout " + string(layout)
 	}
-	kind = "transcoder of the layout " + string(layout)
-	if _, _, err := convert.Open(dir, convert.Options{From: layout}); err != nil {
-		return kind, []error{err}
-	}
-	return kind, nil
+	return kind, convert.Check(os.DirFS(dir), layout)
 }
