@@ -18,7 +18,8 @@
 // c_proj are [in, out], wte and lm_head are [d_vocab, d_model].
 //
 // There is one forward pass (Forward, ForwardAt) and one hook type (Hook).
-// Caching, freezing, replacement, intervention and the KV cache are hooks on it.
+// Caching, freezing, replacement and intervention are hooks on it, and generation is
+// the same pass on a KV cache.
 // Files that build graphs panic with error values; everything exported for the
 // host returns errors.
 package gpt2
