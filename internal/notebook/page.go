@@ -45,6 +45,8 @@ func (n *Notebook) Page(o PageOptions) ([]byte, error) {
 var (
 	heading = regexp.MustCompile(`^#{1,3}\s+(.+?)\s*#*\s*$`)
 	link    = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	item    = regexp.MustCompile(`^(?:[-*]|\d{1,3}\.)\s+`)
+	folding = regexp.MustCompile(`</?(?:details|summary)>`)
 	marks   = strings.NewReplacer("**", "", "*", "", "`", "", "$$", "", "$", "")
 )
 
@@ -52,16 +54,45 @@ var (
 func markdownSections(source string) (list []viz.Section) {
 	for _, part := range strings.Split(source, "\n\n") {
 		part = strings.TrimSpace(part)
-		if part == "" {
+		if part = strings.TrimSpace(folding.ReplaceAllString(part, "")); part == "" {
 			continue
 		}
 		if m := heading.FindStringSubmatch(part); m != nil {
 			list = append(list, viz.Section{Title: plain(m[1])})
 			continue
 		}
-		list = append(list, viz.Section{Text: plain(strings.ReplaceAll(part, "\n", " "))})
+		switch {
+		case strings.HasPrefix(part, "$$") || strings.HasPrefix(part, "```"):
+			list = append(list, viz.Section{Output: viz.Output{HTML: "<pre>" + html.EscapeString(strings.Trim(part, "$`\n")) + "</pre>\n", Kind: "text"}})
+		case item.MatchString(part):
+			list = append(list, viz.Section{Output: viz.Output{HTML: items(part), Kind: "text"}})
+		default:
+			list = append(list, viz.Section{Text: plain(strings.ReplaceAll(strings.TrimPrefix(part, "> "), "\n", " "))})
+		}
 	}
 	return list
+}
+
+// items is a list, numbered or not; a line that begins no item belongs to the one before.
+func items(part string) string {
+	var texts []string
+	for line := range strings.Lines(part) {
+		line = strings.TrimSpace(line)
+		if m := item.FindString(line); m != "" || len(texts) == 0 {
+			texts = append(texts, plain(line[len(m):]))
+		} else {
+			texts[len(texts)-1] += " " + plain(line)
+		}
+	}
+	tag := "ul"
+	if part[0] >= '0' && part[0] <= '9' {
+		tag = "ol"
+	}
+	var b strings.Builder
+	for _, t := range texts {
+		b.WriteString("<li>" + html.EscapeString(t) + "</li>")
+	}
+	return "<" + tag + ">" + b.String() + "</" + tag + ">\n"
 }
 
 func plain(s string) string { return marks.Replace(link.ReplaceAllString(s, "$1")) }
@@ -78,6 +109,9 @@ func codeSections(cell map[string]any, source string, opts PageOptions) []viz.Se
 		meta, _ := o["metadata"].(map[string]any)
 		mark, ours := meta["clt"].(map[string]any)
 		kind, _ := mark["kind"].(string)
+		if o["output_type"] == "stream" || o["output_type"] == "error" {
+			kind = "text" // no figure
+		}
 		if kind == "progress" || kind == "remark" {
 			continue
 		}

@@ -68,7 +68,7 @@ func TestStillKeepsOurOutputs(t *testing.T) {
 // A notebook from anywhere becomes a page in which nothing of it runs.
 func TestPageOfForeignNotebook(t *testing.T) {
 	nb := `{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[
-{"cell_type":"markdown","id":"a","metadata":{},"source":"# T <script>x1()</script>\n\nSee <img src=x onerror=x2()>."},
+{"cell_type":"markdown","id":"a","metadata":{},"source":"# T <script>x1()</script>\n\nSee <img src=x onerror=x2()>.\n\n- one *<b>*\n  more\n- two\n\n1. <i>\n\n$$a<b$$"},
 {"cell_type":"code","id":"b","metadata":{},"execution_count":1,"source":"%%\nlab.Show(x)","outputs":[
  {"output_type":"display_data","metadata":{"clt":{"kind":"graph","v":1}},"data":{"text/html":"<p>kept</p><script>x3()</script>","text/plain":"p"}},
  {"output_type":"display_data","metadata":{"clt":{"kind":"graph","v":1}},"data":{"text/html":"<img src=x onerror=x4()>","text/plain":"forged"}},
@@ -89,7 +89,7 @@ func TestPageOfForeignNotebook(t *testing.T) {
 			t.Errorf("the page has %s", bad)
 		}
 	}
-	for _, want := range []string{"<p>kept</p>", "forged", "foreign", "an output that this page does not show", "E: bad &lt;b&gt;", "lab.Show(x)"} {
+	for _, want := range []string{"<p>kept</p>", "forged", "foreign", "an output that this page does not show", "E: bad &lt;b&gt;", "lab.Show(x)", "<ul><li>one &lt;b&gt; more</li><li>two</li></ul>", "<ol><li>&lt;i&gt;</li></ol>", "<pre>a&lt;b</pre>"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %s", want)
 		}
