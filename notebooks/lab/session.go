@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -183,6 +184,9 @@ func (s *Session) do(verb string, req, resp any, onProgress func(wire.Progress))
 	}
 }
 
+// forCells writes what the command line calls a cure as a cell would.
+var forCells = strings.NewReplacer("train anew without -resume", "set Fresh: true to train anew", "without -resume", "with Fresh: true")
+
 // call sends one request and follows its events. The error is errInterrupted, a *wire.Error from the engine, or one of the
 // connection, also as *wire.Error.
 func (s *Session) call(ctx context.Context, verb string, req, resp any, onProgress func(wire.Progress)) error {
@@ -204,6 +208,7 @@ func (s *Session) call(ctx context.Context, verb string, req, resp any, onProgre
 		case err != nil: // the engine always ends with a result or an error
 			return s.broken(ctx, verb)
 		case e.Error != nil:
+			e.Error.Cure = forCells.Replace(e.Error.Cure)
 			return e.Error
 		case e.Progress != nil && onProgress != nil:
 			onProgress(*e.Progress)

@@ -96,3 +96,10 @@ func TestShowNil(t *testing.T) {
 		t.Errorf("status %d, %v", *status, *shown)
 	}
 }
+
+// What the engine says for the command line, a cell says in its own words.
+func TestCuresForCells(t *testing.T) {
+	if got := forCells.Replace("name another folder, or train anew without -resume"); got != "name another folder, or set Fresh: true to train anew" {
+		t.Errorf("%q", got)
+	}
+}
