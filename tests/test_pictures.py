@@ -25,7 +25,7 @@ def open_page(browser, pictures):
         page.on("pageerror", lambda e: logged.append(f"{name}: {e}"))
         page.on("dialog", lambda d: logged.append(f"{name}: dialog {d.message}"))
         page.on("request", lambda r: None if r.url.startswith(("data:", "blob:", "about:", f"file://{pictures}/")) else asked.append(r.url))
-        page.goto(f"file://{pictures}/{name}.html")
+        page.goto(f"file://{pictures}/{name}.html", timeout=120_000)  # the hostile page holds 100 frames
         page.wait_for_timeout(600)
         return page
 
@@ -45,7 +45,7 @@ def test_axe(open_page, axe, name, theme):
     page = open_page(name, color_scheme=theme)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     found = []
-    every = 5 if name == "hostile" else 1  # a dozen texts in the same figures: each kind of figure is met with two or three of them
+    every = 5 if name == "hostile" else 1  # seven texts in the same figures: each kind of figure is met with two or three of them
     for f in [page.main_frame, *frames(page)[::every]]:
         found += serious(f, axe)
     assert not found, "\n".join(found)
