@@ -32,17 +32,22 @@ func (sp *sparse) cut(share float64) {
 		return
 	}
 	bins := make([]float64, 1<<18)
+	low, high := len(bins)-1, 0 // of the bins in use: most pages of the rest are never touched
 	for _, t := range sp.order {
 		for _, e := range sp.abs[t] {
-			bins[scoreBin(e)] += e
+			b := scoreBin(e)
+			bins[b] += e
+			if e > 0 {
+				low, high = min(low, b), max(high, b)
+			}
 		}
 	}
 	total := 0.0
-	for _, b := range slices.Backward(bins) {
-		total += b
+	for at := high; at >= low; at-- {
+		total += bins[at]
 	}
-	sum, at := 0.0, len(bins)-1
-	for ; at > 0; at-- {
+	sum, at := 0.0, high
+	for ; at > low; at-- {
 		if bins[at] > 0 && (sum+bins[at])/total >= share {
 			break
 		}

@@ -32,9 +32,11 @@ func (g *Graph) sparse() (*sparse, error) {
 	}
 	n := len(g.Nodes)
 	sp := &sparse{col: make([][]int32, n), abs: make([][]float64, n), mass: make([]float64, n)}
-	skip := make([]bool, n)
+	odd := make([]Kind, n) // of the sources that are not simply kept: nodes are wide, and are seen once for each edge
 	for i := range g.Nodes {
-		skip[i] = g.Nodes[i].Kind == Bias
+		if k := g.Nodes[i].Kind; k == Bias || k == Logit {
+			odd[i] = k
+		}
 	}
 	faults := make([]error, n)
 	parallelRows(n, func(next func() (lo, hi int)) {
@@ -42,7 +44,7 @@ func (g *Graph) sparse() (*sparse, error) {
 		for lo, hi := next(); lo < hi; lo, hi = next() {
 			for t := lo; t < hi; t++ {
 				k := g.nonZero(t, scratchCol, scratchAbs)
-				faults[t] = sp.store(g, t, scratchCol[:k], scratchAbs[:k], skip)
+				faults[t] = sp.store(g, t, scratchCol[:k], scratchAbs[:k], odd)
 			}
 		}
 	})
@@ -128,7 +130,7 @@ func zeros64(w []float64) bool {
 }
 
 // store checks one compacted row and keeps a copy without the bias.
-func (sp *sparse) store(g *Graph, t int, col []int32, abs []float64, skip []bool) error {
+func (sp *sparse) store(g *Graph, t int, col []int32, abs []float64, odd []Kind) error {
 	if len(col) == 0 {
 		return nil
 	}
@@ -143,20 +145,21 @@ func (sp *sparse) store(g *Graph, t int, col []int32, abs []float64, skip []bool
 		return fmt.Errorf("attribution: %v has an input from %v, but only features and logits have inputs; is the matrix transposed?",
 			g.Nodes[t].ID, g.Nodes[col[0]].ID)
 	}
-	outCol, outAbs := make([]int32, 0, len(col)), make([]float64, 0, len(col))
-	mass := 0.0
+	outCol, outAbs := make([]int32, len(col)), make([]float64, len(col))
+	n, mass := 0, 0.0
 	for k, s := range col {
-		if g.Nodes[s].Kind == Logit {
+		switch odd[s] {
+		case Logit:
 			return fmt.Errorf("attribution: %v is a source of %v, but logits are only targets; is the matrix transposed?",
 				g.Nodes[s].ID, g.Nodes[t].ID)
-		}
-		if skip[s] {
+		case Bias:
 			continue
 		}
-		outCol, outAbs = append(outCol, s), append(outAbs, abs[k])
+		outCol[n], outAbs[n] = s, abs[k]
 		mass += abs[k]
+		n++
 	}
-	sp.col[t], sp.abs[t], sp.mass[t] = outCol, outAbs, mass
+	sp.col[t], sp.abs[t], sp.mass[t] = outCol[:n], outAbs[:n], mass
 	return nil
 }
 

@@ -45,6 +45,8 @@ func (b *builder) groups(rows int) int {
 		return min(8, length/2)
 	case work >= fineWork:
 		return 8
+	case length <= 16:
+		return 2
 	}
 	return 4
 }

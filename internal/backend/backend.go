@@ -122,6 +122,9 @@ func open(name, config, plugin string) (b compute.Backend, info Info, err error)
 			return nil, Info{}, fmt.Errorf("backend: %s: plugin: %w; run make setup, or set %s", name, err, PluginEnv)
 		}
 	}
+	if plugin != "" {
+		fewArenas()
+	}
 	b, err = compute.NewWithConfig(config)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("backend: %s: %w", name, firstLine(err))

@@ -3,7 +3,11 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
@@ -23,10 +27,20 @@ var attributionTokens = []int{8, 16, 32, 64, 128}
 // and top logits, row identity. Unless lengths are asked for, it also shows how the
 // cost grows with features and with the number of targets.
 func attributionSuite(ctx context.Context, r *runner) error {
+	dir, err := os.MkdirTemp("", "clt-bench-")
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	r.dir = dir
+	if _, err := r.randomTranscoder(r.cfg.Features); err != nil { // before the model, so that both are never in memory at once
+		return err
+	}
 	m, err := gpt2.Untrained(r.b, r.shape, 1)
 	if err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // what the weights were drawn in; those of a file are mapped
 	lengths := r.cfg.Tokens
 	if r.cfg.Growth {
 		lengths = attributionTokens
@@ -51,7 +65,16 @@ func attributionSuite(ctx context.Context, r *runner) error {
 // graphs times the graphs of one prompt: of all active features, or under caps.
 func (r *runner) graphs(ctx context.Context, m *gpt2.Model, n, features int, caps []int) error {
 	ids := someTokens(n, r.shape.DVocab)
-	joined, err := randomReplacement(m, features, ids)
+	dir, err := r.randomTranscoder(features)
+	if err != nil {
+		return err
+	}
+	t, err := clt.LoadLazy(dir)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	joined, err := join(m, t, ids)
 	if err != nil {
 		return err
 	}
@@ -115,10 +138,25 @@ func sweepGFLOP(c gpt2.Config, g *attribution.Graph) float64 {
 	return sum / 1e9
 }
 
-// randomReplacement joins the model with a random transcoder whose thresholds let
-// through wantActive features per token of the prompt, over all layers.
-func randomReplacement(m *gpt2.Model, features int, ids []int32) (*replacement.Model, error) {
-	cfg := clt.DefaultConfig(m.Config.Layers, m.Config.DModel)
+// randomTranscoder writes a transcoder of so many features into a folder, unless it is
+// there. Its decoders are read from there row by row, as the command leaves those of
+// large transcoders on the disk.
+func (r *runner) randomTranscoder(features int) (string, error) {
+	dir := filepath.Join(r.dir, strconv.Itoa(features))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	t, err := newTranscoder(r.shape, features)
+	if err != nil {
+		return "", err
+	}
+	err = t.Save(dir)
+	debug.FreeOSMemory()
+	return dir, err
+}
+
+func newTranscoder(shape gpt2.Config, features int) (*clt.Transcoder, error) {
+	cfg := clt.DefaultConfig(shape.Layers, shape.DModel)
 	cfg.Features = features
 	t, err := clt.New(cfg, 0, 1)
 	if err != nil {
@@ -128,6 +166,22 @@ func randomReplacement(m *gpt2.Model, features int, ids []int32) (*replacement.M
 	if err := t.Validate(); err != nil {
 		return nil, fmt.Errorf("bench: random transcoder: %w", err)
 	}
+	return t, nil
+}
+
+// randomReplacement joins the model with a random transcoder in memory.
+func randomReplacement(m *gpt2.Model, features int, ids []int32) (*replacement.Model, error) {
+	t, err := newTranscoder(m.Config, features)
+	if err != nil {
+		return nil, err
+	}
+	return join(m, t, ids)
+}
+
+// join joins the model with a transcoder and sets its thresholds so that they let
+// through wantActive features per token of the prompt, over all layers.
+func join(m *gpt2.Model, t *clt.Transcoder, ids []int32) (*replacement.Model, error) {
+	features := t.Features
 	joined, err := replacement.New(m, t, attribution.Artifact{Name: "random"})
 	if err != nil {
 		return nil, err

@@ -116,6 +116,7 @@ type runner struct {
 	shape         gpt2.Config
 	b             compute.Backend
 	name, backend string
+	dir           string // for files of this run
 	gemm          *gemm
 	row           func(Row)
 }

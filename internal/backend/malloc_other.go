@@ -1,0 +1,5 @@
+//go:build !cgo || noxla || !linux || !amd64
+
+package backend
+
+func fewArenas() {}
