@@ -14,7 +14,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
-// freshOrResumed refuses to overwrite or to continue by accident.
+// freshOrResumed removes the checkpoint of a run that shall not go on.
 func freshOrResumed(checkpoint string, resume bool) error {
 	_, err := os.Stat(checkpoint)
 	if err == nil && !resume {
