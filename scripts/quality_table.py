@@ -24,7 +24,7 @@ for name, title in NAMES.items():
     if name in runs:
         m = runs[name]
         of = lambda key: [x[key] for x in m]
-        print(f"| {title} | {len(m)} | {spread(of('l0'), '{:.2f}')} | {spread(of('nmse'))} | {spread([100 * x for x in of('dead')], '{:.1f}')} |"
+        print(f"| {title} | {len(m)} | {spread(of('l0'), '{:.2f}')} | {spread(of('nmse'), '{:.5f}')} | {spread([100 * x for x in of('dead')], '{:.1f}')} |"
               f" {spread(of('kl'))} | {spread(of('top1'), '{:.3f}')} |")
 if "per-layer-4" in runs and "jumprelu-4" in runs:
     mean = lambda name, key: sum(x[key] for x in runs[name]) / len(runs[name])
