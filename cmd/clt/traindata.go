@@ -14,7 +14,7 @@ func dataFlags(f *flag.FlagSet, d *wire.TrainData) *float64 {
 	f.StringVar(&d.Cache, "cache", "", "`folder` that keeps the activations, for later rounds and runs (default: compute them as they are used)")
 	f.StringVar(&d.CacheDType, "cache-dtype", clt.CacheFloat32, "`type` in which it keeps them: "+strings.Join(clt.CacheDTypes(), ", "))
 	gib := f.Float64("cache-gib", 20, "how large the cache may be, in `GiB`")
-	f.IntVar(&d.CacheTokens, "data-tokens", 0, "go round the first so many tokens of the texts (default: no round)")
+	f.IntVar(&d.CacheTokens, "data-tokens", 0, "go round the first so many tokens, so that a cache holds them once; without it a text that is gone through again is kept again (default: no round)")
 	f.IntVar(&d.ShuffleMiB, "shuffle-mib", 0, "`MiB` of the block that is shuffled, two of which are in memory (default: 512, at most 64 batches)")
 	f.Uint64Var(&d.DataSeed, "data-seed", 0, "of the order of the data, so that runs of several seeds share a cache (default: -seed)")
 	return gib

@@ -28,6 +28,7 @@ type textWindows struct {
 	train, held gpt2.TokenSource
 	window      int    // tokens of one
 	digest      string // of the texts
+	tokens      int    // of one pass through the texts for training, 0 for no end
 }
 
 const (
@@ -59,6 +60,7 @@ func openText(ctx context.Context, m *gpt2.Model, useWorld bool, sources []strin
 	}
 	out.name, out.digest = packedName(t), t.SHA256
 	most, rest := splitTokens(t.IDs)
+	out.tokens = len(most)
 	if out.train, err = gpt2.Windows(most, m.Config.BOS, windowsPerStep, out.window, seed); err != nil {
 		return out, err
 	}

@@ -62,6 +62,9 @@ func (s *Service) openTrainData(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfi
 	if err := fitsCache(c, req, d.stream.StepsFor(from)); err != nil {
 		return nil, err
 	}
+	if n := d.stream.StepsFor(from) * from.Tokens; req.CacheTokens == 0 && windows.tokens > 0 && n > windows.tokens {
+		s.log("cache: the run takes %d tokens of a text that has %d: each pass is kept again; go round the first %d tokens instead (-data-tokens) to keep one", n, windows.tokens, windows.tokens)
+	}
 	c.Damaged = func(file string, why error) { s.log("cache: %s is damaged and computed again: %v", file, why) }
 	d.steps, d.cached = c.Steps(), true
 	return d, nil
