@@ -36,11 +36,10 @@ const (
 	cacheFile   = "cache.json"
 )
 
-// Types in which a cache stores activations. Rounding them costs nothing that can be
-// seen: after 500 steps of 512 tokens on the pocket model the error on exact held-out
+// Types in which a cache stores activations. Rounding them cost less than a
+// hundredth of the error: after 500 steps of 512 tokens on the pocket model the error on exact held-out
 // activations was 0.01352, 0.01334 and 0.01345 of the variance from float32, bfloat16
-// and int8 for batchtopk, 0.00952 from both float32 and bfloat16 for jumprelu (one run
-// each).
+// and int8 for batchtopk, 0.00952, 0.00952 and 0.00961 for jumprelu (one run each).
 const (
 	CacheFloat32  = "float32"  // exact
 	CacheBFloat16 = "bfloat16" // half the size; relative error at most 2⁻⁹
