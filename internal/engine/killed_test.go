@@ -106,6 +106,10 @@ func TestFullDiskWhileTraining(t *testing.T) {
 	}
 	for name, fill := range map[string]func(t *testing.T, dir string) (undo func()){"full disk": fillDisk, "file size limit": limitFiles} {
 		t.Run(name, func(t *testing.T) {
+			if name != "full disk" && os.Getenv(limitedFiles) == "" {
+				alone(t) // the log that go test keeps of this process would meet the limit too
+				return
+			}
 			req := want
 			req.Out = filepath.Join(t.TempDir(), "disk", "clt")
 			if name == "full disk" {
@@ -134,6 +138,23 @@ func TestFullDiskWhileTraining(t *testing.T) {
 			}
 			sameRun(t, name, made(t, req.Out), made(t, want.Out))
 		})
+	}
+}
+
+// limitedFiles is the environment variable of a process in which files may be limited.
+const limitedFiles = "CLT_TEST_LIMITED_FILES"
+
+// alone runs this test in a process of its own.
+func alone(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command(self, "-test.v", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
+	child.Env = append(os.Environ(), limitedFiles+"=1")
+	out, err := child.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
