@@ -8,7 +8,6 @@ package backend
 #include <malloc.h>
 static void few_arenas(void) {
 	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_TRIM_THRESHOLD, 1 << 20);
 }
 #else
 static void few_arenas(void) {}
@@ -16,6 +15,8 @@ static void few_arenas(void) {}
 */
 import "C"
 
-// fewArenas has the C library keep what XLA's compiler has freed in few places and
-// give it back: with an arena for each thread it holds on to a hundred megabytes.
+// fewArenas has the C library keep what XLA's compiler has freed in few places: with
+// an arena for each thread it holds on to a hundred megabytes. The threshold from which
+// memory goes back to the system stays its own affair: set by hand, every large buffer
+// is mapped anew.
 func fewArenas() { C.few_arenas() }
