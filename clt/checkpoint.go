@@ -1,10 +1,12 @@
 package clt
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,8 +168,8 @@ func (t *trainer) load(dir string) error {
 	if s.Config != t.cfg {
 		return fmt.Errorf("the checkpoint is of config %+v, this run wants %+v", s.Config, t.cfg)
 	}
-	if a, b := s.Train.Deciding(), t.tc.Deciding(); a != b {
-		return fmt.Errorf("the checkpoint was made with %s, this run wants %s", a, b)
+	if changed := t.tc.Changed(s.Train); changed != "" {
+		return fmt.Errorf("the checkpoint was made with other settings: now %s", changed)
 	}
 	t.stats, t.control, t.done = &s.Stats, s.Control, s.Step
 	t.stats.MeanOut = s.MeanOut
@@ -180,8 +182,34 @@ func (t *trainer) load(dir string) error {
 // Deciding is the settings that decide what a run makes, as JSON.
 func (c TrainConfig) Deciding() string {
 	c.ReportEvery, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0
+	if c.ScaleOut == "" { // written before there was a choice
+		c.ScaleOut = ScaleNorm
+	}
 	text, _ := json.Marshal(c)
 	return string(text)
+}
+
+// Changed lists the deciding settings that are not as they were, as "batch 512 (was
+// 2048)"; it is empty if a run with these settings makes the same.
+func (c TrainConfig) Changed(was TrainConfig) string {
+	var now, before map[string]json.RawMessage
+	if json.Unmarshal([]byte(c.Deciding()), &now) != nil || json.Unmarshal([]byte(was.Deciding()), &before) != nil {
+		return "settings that cannot be read"
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if a, b := now[name], before[name]; b == nil {
+			list = append(list, fmt.Sprintf("%s %s (was not set)", name, a))
+		} else if !bytes.Equal(a, b) {
+			list = append(list, fmt.Sprintf("%s %s (was %s)", name, a, b))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if now[name] == nil {
+			list = append(list, fmt.Sprintf("%s not set (was %s)", name, before[name]))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // loadVariables sets every variable; the file must have exactly those.

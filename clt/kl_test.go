@@ -3,6 +3,7 @@ package clt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"reflect"
@@ -240,6 +241,11 @@ func TestKLResumeExact(t *testing.T) {
 
 // Without KL steps the settings and reports are written as they always were.
 func TestNoKL(t *testing.T) {
+	was := DefaultTrainConfig()
+	was.ScaleOut, was.ReportEvery, was.Steps = "", 7, 3
+	if got, want := DefaultTrainConfig().Changed(was), fmt.Sprintf("steps %d (was 3)", DefaultTrainConfig().Steps); got != want {
+		t.Errorf("changed: %s, want %s", got, want)
+	}
 	if s := DefaultTrainConfig().Deciding(); strings.Contains(s, "kl_") {
 		t.Errorf("settings %s", s)
 	}

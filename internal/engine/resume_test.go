@@ -213,9 +213,9 @@ func TestResumeFinished(t *testing.T) {
 		t.Errorf("%s, want %s, %v", got, want, err)
 	}
 	for want, change := range map[string]func(r *wire.TrainRequest){
-		`"steps":30`: func(r *wire.TrainRequest) { r.Steps = 30 },
-		"Features:9": func(r *wire.TrainRequest) { r.Features = 9 },
-		"world":      func(r *wire.TrainRequest) { r.World, r.Texts = true, nil },
+		"other settings: now steps 30 (was 20), warmup 3 (was 2);": func(r *wire.TrainRequest) { r.Steps = 30 },
+		"Features:9":                             func(r *wire.TrainRequest) { r.Features = 9 },
+		"world":                                  func(r *wire.TrainRequest) { r.World, r.Texts = true, nil },
 	} {
 		r := req
 		change(&r)

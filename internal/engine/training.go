@@ -161,8 +161,8 @@ func finished(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig, windows textWin
 	if tc.Path == clt.PathAuto {
 		tc.Path = was.Path
 	}
-	if a, b := was.Deciding(), tc.Deciding(); a != b {
-		return other(fmt.Sprintf("the settings %s, this run wants %s", a, b))
+	if changed := tc.Changed(*was); changed != "" {
+		return other("other settings: now " + changed)
 	}
 	if note := trainedOn(windows, tc); t.Info.Note != note || t.Info.TokenizerSHA256 != m.Tokenizer.SHA256() {
 		return other(fmt.Sprintf("other data (%q, now %q)", t.Info.Note, note))
