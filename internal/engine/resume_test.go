@@ -214,8 +214,8 @@ func TestResumeFinished(t *testing.T) {
 	}
 	for want, change := range map[string]func(r *wire.TrainRequest){
 		"other settings: now steps 30 (was 20), warmup 3 (was 2);": func(r *wire.TrainRequest) { r.Steps = 30 },
-		"Features:9":                             func(r *wire.TrainRequest) { r.Features = 9 },
-		"world":                                  func(r *wire.TrainRequest) { r.World, r.Texts = true, nil },
+		"Features:9": func(r *wire.TrainRequest) { r.Features = 9 },
+		"world":      func(r *wire.TrainRequest) { r.World, r.Texts = true, nil },
 	} {
 		r := req
 		change(&r)
