@@ -300,7 +300,10 @@ def groups(open_page):
         return out["x"] + inside[0], out["y"] + inside[1]
 
     def drag(start, end):
-        (x, y), (u, v) = place(start), place(end)
+        last = None
+        while last != (last := (place(start), place(end))):  # the page gives the frame its new height a moment later
+            page.wait_for_timeout(100)
+        (x, y), (u, v) = last
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move((x + u) / 2, (y + v) / 2)
