@@ -137,6 +137,13 @@ func FromTensor(t *tensors.Tensor) (a Array, err error) {
 	return a, err
 }
 
+// TakeTensor is FromTensor for a tensor that nobody needs afterwards: it frees it.
+func TakeTensor(t *tensors.Tensor) (a Array, err error) {
+	a, err = FromTensor(t)
+	_ = t.FinalizeAll()
+	return a, err
+}
+
 // withView calls f with a float tensor as it lies in memory, good until f returns;
 // bfloat16 becomes float32.
 func withView(t *tensors.Tensor, f func(view Array)) error {

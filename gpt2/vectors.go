@@ -59,9 +59,7 @@ func callOne[F graph.ExecGraphFn](m *Model, key string, fn F, weight func() (*te
 	if err != nil {
 		return Array{}, fmt.Errorf("gpt2: %s: %w", key, err)
 	}
-	a, err := FromTensor(out[0])
-	_ = out[0].FinalizeAll()
-	return a, err
+	return TakeTensor(out[0])
 }
 
 // meanGraph is the mean row of a matrix, as a product: it adds up in blocks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
@@ -93,11 +94,10 @@ func (b *builder) descend(ctx context.Context, top gpt2.Array, enter []entry, fr
 		}
 		stream = out[0]
 		if f.streams {
-			met, err := gpt2.FromTensor(out[1])
+			met, err := gpt2.TakeTensor(out[1])
 			if err != nil {
 				return nil, edges, err
 			}
-			_ = out[1].FinalizeAll()
 			addSwapped(edges, met)
 		}
 		n += len(e.at)
@@ -142,18 +142,22 @@ func free(list ...any) {
 // meetEmbedding contracts streams [pos, lane, d_model] at the embedding with what
 // stands there: [lane, pos, 2]. It frees the streams.
 func (b *builder) meetEmbedding(stream *tensors.Tensor) (gpt2.Array, error) {
-	exec, err := gpt2.Plain(b.LM, "contract|"+b.key, contractGraph)
+	embed, err := b.contracted("contract|", contractGraph, stream, b.embed)
+	return swapped(embed), err
+}
+
+// contracted runs a program on streams and on what they meet. It frees the streams.
+func (b *builder) contracted(key string, program func(stream, other *graph.Node) *graph.Node, stream, other *tensors.Tensor) (gpt2.Array, error) {
+	exec, err := gpt2.Plain(b.LM, key+b.key, program)
 	if err != nil {
 		return gpt2.Array{}, err
 	}
-	out, err := exec.Call(stream, b.embed)
+	out, err := exec.Call(stream, other)
 	if err != nil {
 		return gpt2.Array{}, fmt.Errorf("replacement: attribute: %w", err)
 	}
 	_ = stream.FinalizeAll()
-	embed, err := gpt2.FromTensor(out[0])
-	_ = out[0].FinalizeAll()
-	return swapped(embed), err
+	return gpt2.TakeTensor(out[0])
 }
 
 // addSwapped adds [pos, row, slot] to the first rows of [lane, pos, slot].

@@ -25,11 +25,10 @@ type Effect struct {
 // unpack reads the outputs of interveneGraph.
 func (e *Effect) unpack(out []*tensors.Tensor) error {
 	for i, t := range out {
-		a, err := gpt2.FromTensor(t)
+		a, err := gpt2.TakeTensor(t)
 		if err != nil {
 			return err
 		}
-		_ = t.FinalizeAll()
 		a = a.Unbatch(len(e.local.Tokens), 0)
 		if i == 0 {
 			e.Logits = a

@@ -78,8 +78,7 @@ func (l *Local) unpack(outs []*tensors.Tensor) (err error) {
 	next := func(axes ...int) gpt2.Array {
 		var a gpt2.Array
 		if err == nil {
-			a, err = gpt2.FromTensor(outs[0])
-			_ = outs[0].FinalizeAll()
+			a, err = gpt2.TakeTensor(outs[0])
 		}
 		outs = outs[1:]
 		return a.Unbatch(len(l.Tokens), axes...)

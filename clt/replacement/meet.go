@@ -2,7 +2,6 @@ package replacement
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -110,16 +109,5 @@ func (b *builder) gather(arrivals []arrived, pos int) meeting {
 // meet contracts streams [pos, lane, d_model] at the cut with the sources that
 // arrived there: [lane, source]. It frees the streams.
 func (b *builder) meet(stream *tensors.Tensor, up meeting) (gpt2.Array, error) {
-	exec, err := gpt2.Plain(b.LM, "meet|"+b.key, meetGraph)
-	if err != nil {
-		return gpt2.Array{}, err
-	}
-	out, err := exec.Call(stream, up.stream)
-	if err != nil {
-		return gpt2.Array{}, fmt.Errorf("replacement: attribute: %w", err)
-	}
-	_ = stream.FinalizeAll()
-	met, err := gpt2.FromTensor(out[0])
-	_ = out[0].FinalizeAll()
-	return met, err
+	return b.contracted("meet|", meetGraph, stream, up.stream)
 }

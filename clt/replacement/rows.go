@@ -116,11 +116,10 @@ func (l *Local) affineTo(x0 gpt2.Array, writes, mids []gpt2.Array, head bool) (l
 		return logits, nil, fmt.Errorf("replacement: frozen pass: %w", err)
 	}
 	for i, t := range out {
-		a, err := gpt2.FromTensor(t)
+		a, err := gpt2.TakeTensor(t)
 		if err != nil {
 			return logits, nil, err
 		}
-		_ = t.FinalizeAll()
 		if i == 0 {
 			logits = a
 		} else {

@@ -162,11 +162,10 @@ func (b *builder) ascend(ctx context.Context, sources []upSource, c rising, cut 
 			_ = stream.FinalizeAll()
 		}
 		stream, lanes = out[0], all
-		met, err := gpt2.FromTensor(out[1])
+		met, err := gpt2.TakeTensor(out[1])
 		if err != nil {
 			return a, err
 		}
-		_ = out[1].FinalizeAll()
 		slots := low.slots[l]
 		for at, i := range low.keys[l][c.start*slots:] {
 			for k, s := range lanes {
@@ -244,7 +243,5 @@ func (b *builder) arrive(f form, start int, stream *tensors.Tensor, single entry
 	if stream != nil {
 		_ = stream.FinalizeAll()
 	}
-	a, err := gpt2.FromTensor(out[0])
-	_ = out[0].FinalizeAll()
-	return a, err
+	return gpt2.TakeTensor(out[0])
 }
