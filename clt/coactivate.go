@@ -32,10 +32,7 @@ func Coactivate(ctx context.Context, m *gpt2.Model, t *Transcoder, windows gpt2.
 	defer finalize(encoders)
 	c := NewCoactivation(features...)
 	for step := 0; c.Tokens() < tokens; step++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		batch, err := windows(step)
+		batch, err := windows.Batch(ctx, step)
 		if err != nil {
 			return nil, err
 		}

@@ -14,10 +14,7 @@ func Collect(ctx context.Context, m *gpt2.Model, read gpt2.Site, windows gpt2.To
 	a := &Activations{DModel: m.Config.DModel}
 	step := first
 	for a.In == nil || a.Len() < tokens {
-		if err := ctx.Err(); err != nil {
-			return nil, step, err
-		}
-		batch, err := windows(step)
+		batch, err := windows.Batch(ctx, step)
 		if err != nil {
 			return nil, step, err
 		}

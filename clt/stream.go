@@ -28,10 +28,7 @@ func ModelSteps(m *gpt2.Model, read gpt2.Site, windows gpt2.TokenSource) (Steps,
 		return Steps{}, err
 	}
 	return Steps{m.Config.Layers, m.Config.DModel, tokens, func(ctx context.Context, step int) (Batch, error) {
-		if err := ctx.Err(); err != nil {
-			return Batch{}, err
-		}
-		batch, err := windows(step)
+		batch, err := windows.Batch(ctx, step)
 		if err != nil {
 			return Batch{}, err
 		}

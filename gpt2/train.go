@@ -29,6 +29,14 @@ type TrainProgress struct {
 // depend on the step alone, so that a resumed run sees the same data.
 type TokenSource func(step int) ([][]int32, error)
 
+// Batch is the batch of a step, or the error of a context that has ended.
+func (s TokenSource) Batch(ctx context.Context, step int) ([][]int32, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s(step)
+}
+
 // TrainData is what a model learns from.
 type TrainData struct {
 	Windows TokenSource

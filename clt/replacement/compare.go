@@ -45,10 +45,7 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 	var sums []float64
 	tokens := 0
 	for step := first; step < first+steps; step++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		batch, err := windows(step)
+		batch, err := windows.Batch(ctx, step)
 		if err != nil {
 			return nil, err
 		}

@@ -30,10 +30,7 @@ func (m *Model) NeuronThresholds(ctx context.Context, windows gpt2.TokenSource, 
 	}
 	tops, tokens := make([]largest, cfg.Layers), 0
 	for step := first; step < first+steps; step++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		batch, err := windows(step)
+		batch, err := windows.Batch(ctx, step)
 		if err != nil {
 			return nil, err
 		}
