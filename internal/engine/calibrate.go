@@ -19,7 +19,10 @@ func (s *Service) Calibrate(ctx context.Context, req wire.CalibrateRequest, repo
 	if req.Out == "" {
 		return out, fmt.Errorf("engine: calibrate: no output folder; give one")
 	}
-	r, err := s.measured("calibrate", req.Setup, &req.Tokens, calibrationTokens)
+	if req.Tokens, err = tokensOr("calibrate", req.Tokens, calibrationTokens); err != nil {
+		return out, err
+	}
+	r, _, err := s.join(req.Setup)
 	if err != nil {
 		return out, err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -24,15 +25,15 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	if req.Graphs < 0 {
 		return out, fmt.Errorf("engine: eval: %d graphs; give 0 or more", req.Graphs)
 	}
-	if _, err := s.measured("eval", req.Setup, &req.Tokens, evalTokens); err != nil {
+	if req.Tokens, err = tokensOr("eval", req.Tokens, evalTokens); err != nil {
 		return out, err
 	}
 	r, err := s.running(ctx, req.Setup, report)
 	if err != nil {
 		return out, err
 	}
-	key := evalKey{r, req.Tokens}
-	if e, ok := s.evaluated(key); ok && req.World && len(req.Texts) == 0 && req.Graphs == 0 && req.Card == "" {
+	key, fixed := evalKey{r, req.Tokens}, req.World && len(req.Texts) == 0
+	if e, ok := s.evaluated(key); ok && fixed && req.Graphs == 0 && req.Card == "" {
 		return e, nil
 	}
 	windows, err := openText(ctx, r.LM, req.World, req.Texts, 1, report)
@@ -43,7 +44,7 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 	if err != nil {
 		return out, err
 	}
-	if req.World && len(req.Texts) == 0 {
+	if fixed {
 		s.keepEvaluation(key, *e)
 	}
 	if req.Graphs > 0 {
@@ -53,6 +54,14 @@ func (s *Service) Eval(ctx context.Context, req wire.EvalRequest, report func(wi
 		err = writeFile(req.Card, []byte(card(r.ID.Name, r.CLT, *e)))
 	}
 	return *e, err
+}
+
+// tokensOr is how many tokens of text a verb measures on: the usual number for 0.
+func tokensOr(verb string, tokens, usual int) (int, error) {
+	if tokens < 0 {
+		return 0, fmt.Errorf("engine: %s: %d tokens; give 0 or more", verb, tokens)
+	}
+	return cmp.Or(tokens, usual), nil
 }
 
 // evalKey is what an evaluation on the pocket world depends on: a joined model stands

@@ -207,6 +207,10 @@ func (s *Service) local(set wire.Setup, p wire.Prompt) (*replacement.Local, erro
 	if err != nil {
 		return nil, err
 	}
+	return localize(r, p)
+}
+
+func localize(r *replacement.Model, p wire.Prompt) (*replacement.Local, error) {
 	ids, err := encode(r.LM, p)
 	if err != nil {
 		return nil, err

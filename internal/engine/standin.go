@@ -85,22 +85,5 @@ func (s *Service) runningLocal(ctx context.Context, set wire.Setup, p wire.Promp
 	if err != nil {
 		return nil, err
 	}
-	ids, err := encode(r.LM, p)
-	if err != nil {
-		return nil, err
-	}
-	return r.Localize(ids)
-}
-
-// measured opens a model with its transcoder, to be measured on so many tokens of
-// text, usual ones if 0.
-func (s *Service) measured(verb string, set wire.Setup, tokens *int, usual int) (*replacement.Model, error) {
-	if *tokens < 0 {
-		return nil, fmt.Errorf("engine: %s: %d tokens; give 0 or more", verb, *tokens)
-	}
-	if *tokens == 0 {
-		*tokens = usual
-	}
-	r, _, err := s.join(set)
-	return r, err
+	return localize(r, p)
 }

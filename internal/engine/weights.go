@@ -16,7 +16,10 @@ func (s *Service) Weights(ctx context.Context, req wire.WeightsRequest, report f
 	if req.Top < 0 {
 		return out, fmt.Errorf("engine: weights: the top %d; give 0 or more", req.Top)
 	}
-	r, err := s.measured("weights", req.Setup, &req.Tokens, evalTokens)
+	if req.Tokens, err = tokensOr("weights", req.Tokens, evalTokens); err != nil {
+		return out, err
+	}
+	r, _, err := s.join(req.Setup)
 	if err != nil {
 		return out, err
 	}
