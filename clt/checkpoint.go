@@ -179,8 +179,8 @@ func (t *trainer) load(dir string) error {
 	return t.loadVariables(filepath.Join(dir, variablesFile))
 }
 
-// Deciding is the settings that decide what a run makes, as JSON.
-func (c TrainConfig) Deciding() string {
+// deciding is the settings that decide what a run makes, as JSON.
+func (c TrainConfig) deciding() string {
 	c.ReportEvery, c.CheckpointEvery, c.KeepCheckpoints = 0, 0, 0
 	if c.ScaleOut == "" { // written before there was a choice
 		c.ScaleOut = ScaleNorm
@@ -193,7 +193,7 @@ func (c TrainConfig) Deciding() string {
 // 2048)"; it is empty if a run with these settings makes the same.
 func (c TrainConfig) Changed(was TrainConfig) string {
 	var now, before map[string]json.RawMessage
-	if json.Unmarshal([]byte(c.Deciding()), &now) != nil || json.Unmarshal([]byte(was.Deciding()), &before) != nil {
+	if json.Unmarshal([]byte(c.deciding()), &now) != nil || json.Unmarshal([]byte(was.deciding()), &before) != nil {
 		return "settings that cannot be read"
 	}
 	var list []string

@@ -246,7 +246,7 @@ func TestNoKL(t *testing.T) {
 	if got, want := DefaultTrainConfig().Changed(was), fmt.Sprintf("steps %d (was 3)", DefaultTrainConfig().Steps); got != want {
 		t.Errorf("changed: %s, want %s", got, want)
 	}
-	if s := DefaultTrainConfig().Deciding(); strings.Contains(s, "kl_") {
+	if s := DefaultTrainConfig().deciding(); strings.Contains(s, "kl_") {
 		t.Errorf("settings %s", s)
 	}
 }

@@ -17,7 +17,7 @@
 // Hugging Face checkpoints, without the "transformer." prefix: c_attn, c_fc and
 // c_proj are [in, out], wte and lm_head are [d_vocab, d_model].
 //
-// There is one forward pass (Forward, ForwardAt) and one hook type (Hook).
+// There is one forward pass (Forward) and one hook type (Hook).
 // Caching, freezing, replacement and intervention are hooks on it, and generation is
 // the same pass on a KV cache.
 // Files that build graphs panic with error values; everything exported for the

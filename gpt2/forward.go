@@ -23,15 +23,6 @@ func forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook, read func(
 	return pass.unembed(pass.finalNorm(x))
 }
 
-// ForwardAt is Forward for tokens that stand at the given absolute positions
-// [pos] (int32). A query sees the keys whose index is at most its position: a
-// hook at attn.hook_k and attn.hook_v may return longer keys and values [batch,
-// key, head, d_head], and that is the whole KV cache.
-func ForwardAt(scope *model.Scope, cfg Config, tokens, positions *Node, hook Hook) (logits *Node) {
-	x, pass := forwardBlocks(scope, cfg, tokens, positions, hook, reading{read: unknown(hook)})
-	return pass.unembed(pass.finalNorm(x))
-}
-
 // reading is what a pass may rely on to save work.
 type reading struct {
 	// read names the activations that are results of the program, so that they are
