@@ -85,5 +85,6 @@ func Done() {
 	case len(list) == 0 && checksFile() != "":
 		fail("done", &wire.Error{Message: "lab: no claim of this notebook was checked", Cure: "run the cells above first"})
 	}
+	markWhole(list)
 	Show(viz.Check(fmt.Sprintf("%d of %d checks of this notebook hold", len(list), len(list)), true, ""))
 }

@@ -21,7 +21,7 @@ func GPT2() (*Session, bool) {
 		return nil, false
 	case transcoder == "":
 		remark("GPT-2 small is here, a transcoder for it is not, so this part is left out; " +
-			"set CLT_DIR to one, or train it: bin/clt train -model gpt2 -text FILE -o out/gpt2/clt")
+			"set CLT_DIR to one, or train it: bin/clt train -model gpt2 -texts FILE -o out/gpt2/clt")
 		out.sync()
 		return nil, false
 	}

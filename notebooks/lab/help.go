@@ -49,6 +49,7 @@ var verbs = map[string]string{
 	"Share":     `lab.Share()                                 // one engine for several notebooks`,
 	"Stop":      `lab.Stop()`,
 	"Done":      `lab.Done()`,
+	"Exercises": `lab.Exercises()                             // which are solved`,
 }
 
 // Help lists the verbs, or says what some of them do, with an example.
