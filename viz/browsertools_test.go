@@ -233,7 +233,7 @@ HTMLAnchorElement.prototype.click=function(){names.push(this.download)};
 goTo('f6/5107@10');$('name').value='<b>mine</b>';$('name').dispatchEvent(new Event('change'));
 press('svg');press('json');r.Names=names.join();
 var p=$('pic'),b=p.getBoundingClientRect(),ev=function(n,x,y){p.dispatchEvent(new PointerEvent(n,{clientX:b.left+x,clientY:b.top+y,button:0,pointerType:'mouse',bubbles:true}))};
-ev('pointerdown',b.width*.78,b.height*.14);ev('pointermove',b.width*.99,b.height*.33);ev('click',b.width*.99,b.height*.33);
+ev('pointerdown',b.width*.78,b.height*.14);ev('pointermove',b.width*.99,b.height*.33);ev('pointerup',b.width*.99,b.height*.33);
 r.Boxed=$('scores').textContent;
 var get=function(k,b){var f=new FileReader;f.onload=function(){r[k]=f.result;document.getElementById('result').textContent=JSON.stringify(r)};f.readAsText(b)};
 get('SVG',blobs[0]);get('JSON',blobs[1]);

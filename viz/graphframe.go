@@ -44,7 +44,7 @@ type frameData struct {
 	Most    decimal      `json:"most"` // largest activation
 	Pins    map[int]int  `json:"pins"` // 1 for each
 	Rank    []int        `json:"rank"`
-	Buckets [4][4]any    `json:"buckets"`
+	Buckets [4]float64   `json:"buckets"` // cumulative score; their looks are in bucketCSS
 	Groups  []frameGroup `json:"groups"`
 	Hints   []frameGroup `json:"hints"` // suggested
 	What    whatIf       `json:"what"`
@@ -79,9 +79,8 @@ type frameNodes struct {
 	Prob    []decimal  `json:"prob"`
 	Pull    []decimal  `json:"pull"` // influence + probability: what an edge's share is worth
 	Act     []decimal  `json:"act"`
-	Strong  []int      `json:"strong"`
+	Look    []string   `json:"look"` // more classes: " strong", " both" (also in the other graph)
 	Guess   []int      `json:"guess"`
-	Both    []int      `json:"both"` // also in the other graph
 	Card    []int      `json:"card"` // number of the feature card, -1 for none
 	Label   []labelPos `json:"label"`
 }
@@ -127,7 +126,7 @@ var kindLetters = map[attribution.Kind]byte{attribution.Feature: 'f', gathered: 
 func (v *view) data() (frameData, []template.HTML) {
 	d := frameData{W: int(v.W), H: int(v.H), Total: v.totalNodes, Goal: max(v.target, 0), Pins: map[int]int{}, Rank: v.frameRank(), Notes: frameNotes}
 	for k, b := range buckets {
-		d.Buckets[k] = [4]any{b.upTo, b.width, b.opacity, doubled(b.dash)}
+		d.Buckets[k] = b.upTo
 	}
 	var cards []template.HTML
 	d.Nodes.Card, cards = v.cards()
@@ -150,7 +149,14 @@ func (v *view) data() (frameData, []template.HTML) {
 		n.X, n.Y, n.R, n.Wide = append(n.X, unit(x.x)), append(n.Y, unit(x.y)), append(n.R, unit(x.r)), append(n.Wide, unit(x.w))
 		n.Row, n.Col, n.Members = append(n.Row, x.row), append(n.Col, x.col), append(n.Members, x.members)
 		n.Infl, n.Prob, n.Pull, n.Act = append(n.Infl, decimal(infl)), append(n.Prob, decimal(x.Prob)), append(n.Pull, decimal(x.infl+x.Prob)), append(n.Act, decimal(x.Activation))
-		n.Strong, n.Both = append(n.Strong, flag[x.strong]), append(n.Both, flag[x.both])
+		look := ""
+		if x.strong {
+			look = " strong"
+		}
+		if x.both {
+			look += " both"
+		}
+		n.Look = append(n.Look, look)
 		n.Guess = append(n.Guess, flag[!x.user && x.Label != ""])
 		n.Label = append(n.Label, labelPos{x.labelled, unit(x.lx), unit(x.ly), map[string]int{"middle": 1, "end": 2}[x.lanchor]})
 		d.Most = max(d.Most, decimal(x.Activation))
@@ -214,8 +220,8 @@ func (v *view) frame(title string) (string, error) {
 	svg := strings.Replace(base.String(), "<svg ", `<svg id="base" class="base" `, 1)
 	var b strings.Builder
 	err = frameTemplate.Execute(&b, map[string]any{
-		"Title": visible(title), "CSS": template.CSS(frameCSS), "Script": template.JS(compact(frameJS)), "Data": template.JS(data),
-		"Base": template.HTML(svg), "W": int(v.W), "Least": int(0.75 * v.W), "ViewBox": fmt.Sprintf("0 0 %d %d", unit(v.W), unit(v.H)),
+		"Title": visible(title), "CSS": template.CSS(frameCSS + bucketCSS()), "Script": template.JS(compact(frameJS)), "Data": template.JS(data),
+		"Left": unit(marginLeft) - 6, "Plot": unit(v.H - legendRow), "Base": template.HTML(svg), "W": int(v.W), "Least": int(0.75 * v.W), "ViewBox": fmt.Sprintf("0 0 %d %d", unit(v.W), unit(v.H)),
 		"Cards": cards,
 		"Max":   max(6, int(math.Ceil(100*v.shownInfl-1e-9))), "Inputs": v.o.Inputs,
 	})
@@ -223,6 +229,20 @@ func (v *view) frame(title string) (string, error) {
 		return "", fmt.Errorf("viz: draw graph: %w", err)
 	}
 	return b.String(), nil
+}
+
+// bucketCSS styles the edges of the overview by their bucket; the script sets how
+// faint the last one is.
+func bucketCSS() string {
+	var b strings.Builder
+	for k, x := range buckets {
+		opacity := css(x.opacity)
+		if k == len(buckets)-1 {
+			opacity = "var(--faint)"
+		}
+		fmt.Fprintf(&b, ".b%d{stroke-width:%s;opacity:%s}.b%d.neg{stroke-dasharray:%s}\n", k, css(2*x.width), opacity, k, doubled(x.dash))
+	}
+	return b.String()
 }
 
 // variables is a palette of CSS variables: the frame sets them by theme.

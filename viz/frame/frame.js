@@ -5,24 +5,22 @@ var { abs, max, min, round, hypot } = Math, doc = document;
 var the = new Proxy({}, { get: (_, id) => doc.getElementById(id) }), { pic, tip, cut, list: rows, knob: dial, code: area, name: field, q: find, box: frame } = the;
 // the fields of frameData, frameNodes and whatIf in package viz, in their order
 var source = the.data.textContent, [W, H, total, goal, most, pins, rank, buckets, groups, hints, effects, notes, kinds, nodes, src, dst, shares] = Object.values(JSON.parse(source));
-var perNode = Object.values(nodes), [ids, texts, says, hovers, xs, ys, rs, wides, layers, columns, members, infls, chance, pulls, acts, strongs, guesses, boths, cardOf, labels] = perNode;
+var perNode = Object.values(nodes), [ids, texts, says, hovers, xs, ys, rs, wides, layers, columns, members, infls, chance, pulls, acts, looks, guesses, cardOf, labels] = perNode;
 var [turnable, goals, table] = Object.values(effects), K = [...kinds], N = K.length, E = src.length;
 // pins and knobs are by node, names by its id; groups have a label and nodes, and a place
 // (at) once moved; home is the group that a node is in, and of a group itself
-var on = [], names = {}, knobs = {}, home = [], order = [], taken = [], hits = 0, focus = -1, over = -1, at = goal;
+// all nodes with their groups; into and from are the edges of each, the strongest first
+var on = [], all = [], names = {}, knobs = {}, home = [], order = [], into = [], from = [], taken = [], hits = 0, focus = -1, over = -1, at = goal;
+// texts are measured off the page, where that costs no layout
+var pen = doc.createElement('canvas').getContext('2d'), font = getComputedStyle(doc.body).fontFamily;
 
 var set = (e, attrs) => {
   for (var k in attrs) e.setAttribute(k, attrs[k]);
   return e;
 };
-var el = (parent, name, attrs, text) => {
-  var e = parent.appendChild(set(doc.createElementNS('http://www.w3.org/2000/svg', name), attrs));
-  e.textContent = text ?? '';
-  return e;
-};
-var html = (parent, name, cls, text) => {
-  var e = parent.appendChild(doc.createElement(name));
-  e.className = cls;
+// el is a new last child, SVG in SVG and HTML in HTML
+var el = (parent, name, attrs, text = '') => {
+  var e = parent.appendChild(set(doc.createElementNS(parent.namespaceURI, name), attrs));
   e.textContent = text;
   return e;
 };
@@ -49,6 +47,10 @@ var shown = (e, i) => on[src[e]] && on[dst[e]] && (part(i) || !part(src[e]) && !
 var groupOf = (i) => groups[i - N];
 var ranked = () => groups.map((g, k) => N + k).concat(rank);
 
+var stronger = (a, b) => abs(shares[b]) - abs(shares[a]) || a - b;
+var inputs = (i) => into[i].filter((e) => shown(e, i)), outputs = (i) => from[i].filter((e) => shown(e, i));
+var around = (i) => i < 0 ? [] : inputs(i).concat(outputs(i)).sort(stronger);
+
 // regroup draws each group as one node N, N+1 … at the mean of its members or
 // where it was put. An edge between two of them is the sum of its members' shares
 // over the input that comes from outside (Grouped in package attribution).
@@ -61,12 +63,12 @@ var regroup = () => {
     var i = N + k, m = g.nodes, n = m.length, label = g.label.slice(0, 22) + (g.guess ? '?' : ''), add = (a) => m.reduce((s, j) => s + a[j], 0);
     m.concat(i).forEach((j) => { home[j] = i; });
     ext[i] = n;
-    var wide = 13 * label.length + 63, [x, y] = g.at || [add(xs) / n, add(ys) / n], say = 'group ‘' + label + '’ of ' + n;
-    x = max(wide / 2 + 8, min(2 * W - wide / 2 - 8, x));
+    var wide = 13 * label.length + 63, [x, y] = g.at || [add(xs) / n, add(ys) / n], say = 'group ‘' + label + '’ of ' + n, edge = wide / 2 + 8;
+    x = max(edge, min(2 * W - edge, x));
     boxes.forEach((b) => { if (!g.at && abs(b[1] - y) < 56 && abs(b[0] - x) < (b[2] + wide) / 2 + 12) y = b[1] - 62; });
     boxes.push([x, y, wide]);
     K[i] = 's';
-    [g.label, label + ' · ' + n, say, say + ' · influence ' + num(add(pulls)), x, y, 26, wide, add(layers) / n, -i, add(members), add(infls), 0, add(pulls), 0, 1, g.guess, 0, -1, 0].forEach((v, n) => { perNode[n][i] = v; });
+    [g.label, label + ' · ' + n, say, say + ' · influence ' + num(add(pulls)), x, y, 26, wide, add(layers) / n, -i, add(members), add(infls), 0, add(pulls), 0, ' strong', g.guess, -1, 0].forEach((v, n) => { perNode[n][i] = v; });
   });
   for (var e = 0; e < E; e++) {
     var s = src[e], t = dst[e], S = home[s] ?? s, T = home[t] ?? t, key = S * 1e5 + T;
@@ -80,6 +82,13 @@ var regroup = () => {
     shares.push(sums[key] / max(0.01, ext[t] || 1));
   }
   order = src.map((s, e) => e);
+  all = K.map((k, i) => i);
+  into = K.map(() => []);
+  from = K.map(() => []);
+  order.slice().sort(stronger).forEach((e) => {
+    into[dst[e]].push(e);
+    from[src[e]].push(e);
+  });
   if (groups[0]) order.sort((a, b) => score(b) - score(a) || a - b);
 };
 
@@ -108,27 +117,23 @@ var curve = (e) => {
 
 // drawEdges is the overview: what carries most of the effect on the targets
 var drawEdges = () => {
-  var g = empty(the.edges), all = order.filter((e) => shown(e) && K[src[e]] !== 'b'), sum = 0, part = 0, carried = 0, d = [], n = 0;
-  all.forEach((e) => { sum += score(e); });
-  while (n < all.length && n < 600 && carried < sum * the.eff.value / 100) carried += score(all[n++]);
-  all.slice(0, n).forEach((e) => {
-    var k = buckets.findIndex((b) => part / carried < b[0]);
+  var g = empty(the.edges), list = order.filter((e) => shown(e) && K[src[e]] !== 'b'), sum = list.reduce((s, e) => s + score(e), 0), part = 0, carried = 0, d = [], n = 0;
+  while (n < list.length && n < 600 && carried < sum * the.eff.value / 100) carried += score(list[n++]);
+  list.slice(0, n).forEach((e) => {
+    var k = buckets.findIndex((b) => part / carried < b);
     part += score(e);
     if (w(e) < 0) k += 4;
     d[k] = (d[k] || '') + curve(e);
   });
-  var faint = max(0.2, 0.45 - 0.12 * Math.log(max(1, n / 60)));
-  [3, 7, 2, 6, 1, 5, 0, 4].forEach((k) => {
-    var b = buckets[k % 4];
-    if (d[k]) el(g, 'path', { d: d[k], 'class': k > 3 ? 'edge neg' : 'edge', 'stroke-width': 2 * b[1], opacity: k % 4 === 3 ? faint : b[2], 'stroke-dasharray': k > 3 ? b[3] : 'none' });
-  });
+  doc.body.style = '--faint:' + max(0.2, 0.45 - 0.12 * Math.log(max(1, n / 60)));
+  [3, 7, 2, 6, 1, 5, 0, 4].forEach((k) => { if (d[k]) el(g, 'path', { d: d[k], 'class': 'edge b' + k % 4 + (k > 3 ? ' neg' : '') }); });
 };
 
 var word = (parent, x, y, cls, text) => el(parent, 'text', { x: x, y: y, 'class': 'name ' + cls }, text);
 var half = (i) => max(rs[i], wides[i] / 2);
 var occupy = (i) => { taken.push([xs[i] - half(i), ys[i] - rs[i], xs[i] + half(i), ys[i] + rs[i]]); };
 var shape = (parent, i) => {
-  var k = K[i], x = xs[i], y = ys[i], r = rs[i], h = half(i), mine = i === goal ? ' goal' : '', c = 'node ' + k + mine + (pins[i] ? ' pin' : '') + (hits[i] ? ' hit' : '') + (boths[i] ? ' both' : '') + (strongs[i] ? ' strong' : '') + (part(i) ? ' part' : '');
+  var k = K[i], x = xs[i], y = ys[i], r = rs[i], h = half(i), mine = i === goal ? ' goal' : '', c = 'node ' + k + mine + (pins[i] ? ' pin' : '') + (hits[i] ? ' hit' : '') + looks[i] + (part(i) ? ' part' : '');
   occupy(i);
   if (wides[i]) {
     el(parent, 'rect', { x: x - h, y: y - r, width: 2 * h, height: 2 * r, rx: 8, 'class': c });
@@ -141,12 +146,13 @@ var shape = (parent, i) => {
 // put writes beside a node where nothing stands yet: at the first free one of
 // these places (x, y, anchor), or not at all
 var put = (parent, i, cls, text, places) => {
-  var x = xs[i], y = ys[i], h = half(i) + 6, t = word(parent, 0, 0, cls + ' halo', text), n = t.getComputedTextLength() || 12 * text.length; // 0 while the frame is not shown
+  pen.font = (cls === 'goal' ? '600 22px ' : '22px ') + font;
+  var x = xs[i], y = ys[i], h = half(i) + 6, n = pen.measureText(text).width;
   (places || [[x + h, y + 8, 0], [x - h, y + 8, 2], [x, y - rs[i] - 8, 1], [x, y + rs[i] + 22, 1]]).some(([x, y, a]) => {
     x -= n * a / 2;
     var b = [x, y - 18, x + n, y + 4];
-    return x > 0 && b[2] < 2 * W && taken.every((t) => x > t[2] || t[0] > b[2] || b[1] > t[3] || t[1] > b[3]) && taken.push(b) && set(t, { x, y });
-  }) || t.remove();
+    return x > 0 && b[2] < 2 * W && taken.every((t) => x > t[2] || t[0] > b[2] || b[1] > t[3] || t[1] > b[3]) && taken.push(b) && word(parent, x, y, cls + ' halo', text);
+  });
 };
 var label = (parent, i, bold) => {
   var l = labels[i];
@@ -155,15 +161,8 @@ var label = (parent, i, bold) => {
 var drawNodes = () => {
   var g = empty(the.nodes);
   taken = [];
-  [shape, label].forEach((f) => { K.forEach((k, i) => { if (on[i]) f(g, i); }); });
+  [shape, label].forEach((f) => { all.forEach((i) => { if (on[i]) f(g, i); }); });
 };
-
-var links = (i, ends) => {
-  var out = [];
-  for (var e = 0; e < src.length; e++) if (ends[e] === i && shown(e, i)) out.push(e);
-  return out.sort((a, b) => abs(shares[b]) - abs(shares[a]) || a - b);
-};
-var inputs = (i) => links(i, dst), outputs = (i) => links(i, src), around = (i) => inputs(i).concat(outputs(i));
 
 // highlight is the live layer: the edges of one node, its neighbours filled by
 // sign, and behind them the strongest path through it, from an input to a target
@@ -171,8 +170,8 @@ var highlight = (i) => {
   var g = empty(the.lit);
   pic.className = i < 0 ? '' : 'dim';
   if (i < 0) return;
-  var lit = around(i).sort((a, b) => abs(shares[b]) - abs(shares[a])).slice(0, 60), far = (e) => src[e] + dst[e] - i, trail = '';
-  [[src, dst], [dst, src]].forEach(([near, next]) => { for (var j = i, e; !trail[2e3] && (e = links(j, near)[0]) >= 0; j = next[e]) trail += curve(e); }); // groups may make a ring
+  var lit = around(i).slice(0, 60), far = (e) => src[e] + dst[e] - i, trail = '';
+  [[inputs, src], [outputs, dst]].forEach(([links, next]) => { for (var j = i, e; !trail[2e3] && (e = links(j)[0]) >= 0; j = next[e]) trail += curve(e); }); // groups may make a ring
   el(g, 'path', { d: trail, 'class': 'trail' });
   lit.reduceRight((_, e) => {
     var v = w(e), neg = v < 0 ? ' neg' : '', t = dst[e];

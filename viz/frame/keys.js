@@ -1,5 +1,5 @@
 // Part 3: pointer and keys.
-var from = null, held = -1;
+var start = 0, held = -1, stays;
 var place = (ev) => {
   var b = pic.getBoundingClientRect(), k = 2 * W / b.width;
   return [(ev.clientX - b.left) * k, (ev.clientY - b.top) * k, k];
@@ -7,10 +7,10 @@ var place = (ev) => {
 // pick is the nearest node under the pointer; for what is dragged (skip), under
 // its very tip. A part comes before the box that covers it.
 var pick = (ev, skip) => {
-  var p = place(ev), best = -1, least = (skip >= 0 ? 8 : ev.pointerType === 'touch' ? 32 : 24) * p[2];
-  K.forEach((k, i) => {
+  var [x, y, k] = place(ev), best = -1, least = (skip >= 0 ? 8 : ev.pointerType === 'touch' ? 32 : 24) * k;
+  all.forEach((i) => {
     if (!on[i] || i === skip) return;
-    var wide = wides[i] / 2, d = hypot(max(0, abs(p[0] - xs[i]) - wide), wide ? max(0, abs(p[1] - ys[i]) - rs[i]) : p[1] - ys[i]) - 9 * part(i);
+    var wide = wides[i] / 2, d = hypot(max(0, abs(x - xs[i]) - wide), wide ? max(0, abs(y - ys[i]) - rs[i]) : y - ys[i]) - 9 * part(i);
     if (d < least) { least = d; best = i; }
   });
   return best;
@@ -29,42 +29,46 @@ var move = (i, x, y) => {
   regroup();
   redraw();
 };
+// A finger drags the current node and the boxes of groups; elsewhere it scrolls.
 pic.onpointerdown = (ev) => {
-  if (ev.button || ev.pointerType === 'touch') return;
-  from = place(ev);
+  if (ev.button) return;
+  start = place(ev);
   held = pick(ev);
+  stays = ev.pointerType === 'touch' && held !== focus && !groupOf(held);
 };
+pic.ontouchmove = (ev) => { if (!stays) ev.preventDefault(); };
 pic.onpointermove = (ev) => {
   var i = pick(ev), [x, y] = place(ev);
-  if (from) {
-    var [u, v] = from, h = half(held), r = rs[held];
+  if (start && !stays) {
+    var [u, v] = start, h = half(held), r = rs[held];
     if (held < 0) return set(frame, { x: min(x, u), y: min(y, v), width: abs(x - u), height: abs(y - v) });
     set(frame, { x: x - h, y: y - r, width: 2 * h, height: 2 * r });
     i = pick(ev, held);
   }
   hover(i);
-  tip.hidden = i < 0;
-  if (i < 0) return;
+  if (tip.hidden = i < 0) return;
   var e = around(focus).find((e) => src[e] + dst[e] - focus === i); // between it and the node that is held
   tip.textContent = hovers[i] + (e >= 0 && i !== focus ? ' · ' + signed(w(e)) + ' of the input of ' + says[dst[e]] : '');
   y = 50 * ys[i] / H;
-  tip.style = 'left:clamp(0px,' + 50 * xs[i] / W + '% - 100px,100% - 330px);' + (y < 20 ? 'top:calc(' + y : 'bottom:calc(' + (100 - y)) + '% + 23px)';
+  tip.style = '--x:' + 50 * xs[i] / W + '%;' + (y < 20 ? 'top:calc(' + y : 'bottom:calc(' + (100 - y)) + '% + 23px)';
 };
 var release = () => {
   set(frame, { width: 0, height: 0 });
-  from = null;
+  start = 0;
 };
 pic.onpointerleave = () => {
   release();
   hover(-1);
   tip.hidden = true;
 };
-pic.onclick = (ev) => {
-  var [x, y] = place(ev), i = pick(ev), [u, v] = from || [x, y], far = hypot(x - u, y - v) > 16;
+pic.onpointerup = (ev) => {
+  if (!start) return;
+  var [x, y] = place(ev), i = pick(ev), [u, v] = start, far = hypot(x - u, y - v) > 16;
   release();
+  if (far && stays) return;
   if (far && held >= 0) drop(held, pick(ev, held), x, y);
   else if (far) {
-    K.forEach((k, i) => { if (on[i] && 'fegs'.includes(k) && (xs[i] - x) * (xs[i] - u) < 0 && (ys[i] - y) * (ys[i] - v) < 0) pins[i] = 1; });
+    all.forEach((i) => { if (on[i] && 'fegs'.includes(K[i]) && (xs[i] - x) * (xs[i] - u) < 0 && (ys[i] - y) * (ys[i] - v) < 0) pins[i] = 1; });
     redraw();
   } else if (i < 0) clear();
   else if (ev.shiftKey) pin(i);
@@ -73,12 +77,8 @@ pic.onclick = (ev) => {
 
 // near is the next node of the same layer
 var near = (step) => {
-  var best = -1;
-  K.forEach((k, i) => {
-    var dx = (xs[i] - xs[at]) * step;
-    if (on[i] && layers[i] === layers[at] && dx > 0 && (best < 0 || dx < (xs[best] - xs[at]) * step)) best = i;
-  });
-  return best;
+  var away = (i) => (xs[i] - xs[at]) * step;
+  return all.filter((i) => on[i] && layers[i] === layers[at] && away(i) > 0).sort((a, b) => away(a) - away(b))[0];
 };
 var step = (d) => {
   cut.stepUp(d);
@@ -93,7 +93,7 @@ doc.onkeydown = (ev) => {
       redraw();
     } else clear();
     area.hidden = true;
-    if (typing) rows.focus();
+    if (typing || the.cards.contains(to)) rows.focus();
     return;
   }
   if (typing) {
@@ -134,10 +134,8 @@ field.onchange = rename;
 dial.oninput = () => turn({ ...knobs, [at]: +dial.value });
 the.bar.oninput = redraw;
 onmessage = (ev) => {
-  var m = ev.data;
-  if (ev.source === parent && m?.clt && m.t === 'theme') set(doc.documentElement, { 'data-theme': m.mode });
+  if (ev.source === parent && ev.data?.clt) set(doc.documentElement, { 'data-theme': ev.data.mode });
 };
-onresize = size;
-the.keys.ontoggle = size;
 regroup();
 redraw();
+new ResizeObserver(size).observe(doc.body);

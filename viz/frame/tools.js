@@ -1,9 +1,8 @@
 // Part 2: lists, groups, names, scores, what-if, saving.
 var row = (ul, i, value, cls) => {
-  var li = html(ul, 'li', '', '');
-  html(li, 'b', cls, value);
-  html(li, 'span', '', says[i]);
-  li.title = says[i];
+  var li = el(ul, 'li', { title: says[i] });
+  el(li, 'b', { 'class': cls }, value);
+  el(li, 'span', {}, says[i]);
   li.onclick = (ev) => ev.shiftKey ? pin(i) : go(i, 1);
   li.onmouseenter = () => hover(i);
   li.onmouseleave = () => hover(-1);
@@ -30,7 +29,7 @@ var marked, mark = () => {
   set(rows, { 'aria-activedescendant': marked?.id ?? '' });
   if (!marked) return;
   set(marked, { 'aria-selected': true });
-  rows.scrollTop = marked.offsetTop - rows.offsetTop - 60;
+  rows.scrollTop = marked.offsetTop - 60;
 };
 // go makes a node the current one; hold also keeps its edges lit (2: always)
 var go = (i, hold) => {
@@ -46,7 +45,7 @@ var go = (i, hold) => {
   else if (focus >= 0) focus = i;
   side('ins', 'Inputs', inputs(i), src);
   side('outs', 'Outputs', outputs(i), dst);
-  say(hovers[i] + (pins[i] ? ' · pinned' : ''));
+  say(hovers[i] + (pins[i] ? ' · pinned' : '') + (focus === i && cardOf[i] >= 0 ? ' · card below' : ''));
   write('pin', pins[i] ? 'Unpin' : 'Pin');
   field.value = groupOf(i)?.label ?? names[ids[i]] ?? '';
   the.un.disabled = !home[i];
@@ -84,7 +83,6 @@ var redraw = () => {
 // card shows the feature card of a node, if there is one
 var card = (i) => {
   [...the.cards.children].forEach((c, k) => { c.hidden = cardOf[i] !== k; });
-  size();
 };
 var size = () => { parent.postMessage({ clt: 1, t: 'ready', h: doc.body.offsetHeight }, '*'); };
 
@@ -138,6 +136,8 @@ var suggest = () => {
 };
 var said, say = (text) => { if (text !== said) write('live', said = text); };
 
+// note fills numbers into a sentence
+var note = (k, ...values) => notes[k].replace(/#/g, () => values.shift());
 // scores of the pinned part: what is neither pinned nor input counts as error
 var scores = () => {
   var keep = {}, a = {}, done = 0, all = 0, inputs = 0, probs = 0, n = 0, i;
@@ -150,14 +150,14 @@ var scores = () => {
     if ('tp'.includes(K[t])) inputs += c;
     if (!c || !keep[t] && !p) return;
     all += c;
-    dst.forEach((T, e) => {
+    into[t].forEach((e) => {
       var s = src[e], v = c * abs(w(e));
-      if (T !== t || !keep[s] && !'tp'.includes(K[s])) return;
+      if (!keep[s] && !'tp'.includes(K[s])) return;
       done += v;
       a[s] = (a[s] || 0) + v;
     });
   });
-  write('scores', n ? notes[9].replace('#', n).replace('#', (inputs / probs).toFixed(3)).replace('#', (done / all).toFixed(3)) : notes[3]);
+  write('scores', n ? note(9, n, (inputs / probs).toFixed(3), (done / all).toFixed(3)) : notes[3]);
 };
 
 // what if: the local replacement model is linear, so the effects of several
@@ -176,12 +176,11 @@ var predict = () => {
   });
   turnable.forEach((i, k) => { if (!(i in knobs) && acts[i] + v[k] < 0) off++; });
   if (used) {
-    html(ul, 'li', 'dim', notes[off ? 5 : 4].replace('#', off));
+    el(ul, 'li', { 'class': 'dim' }, note(off ? 5 : 4, off));
     goals.map((i, k) => [i, v[turnable.length + k]]).sort((a, b) => abs(b[1]) - abs(a[1])).forEach((p) => {
-      html(ul, 'li', '', says[p[0]]).append(html(ul, 'b', p[1] < 0 ? 'neg' : '', ' ' + signed(p[1], num)));
+      el(el(ul, 'li', {}, says[p[0]]), 'b', { 'class': p[1] < 0 ? 'neg' : '' }, ' ' + signed(p[1], num));
     });
   }
-  size();
 };
 
 var state = () => {
@@ -195,29 +194,24 @@ var code = () => {
   s.groups.forEach((g) => { call('Group', [g.label, ...g.nodes]); });
   area.value = lines[0] ? 'g = g.' + lines.join('.\n\t') : notes[6];
   area.hidden = false;
-  size();
   area.select();
   say(notes[doc.execCommand('copy') ? 7 : 8]);
 };
 var save = (name, data) => {
-  var a = doc.createElement('a');
-  a.href = URL.createObjectURL(new Blob([data]));
-  a.download = name;
-  a.click();
+  set(doc.createElement('a'), { href: URL.createObjectURL(new Blob([data])), download: name }).click();
 };
 // picture is the graph as it stands, with every colour written out
 var picture = () => {
   var out = the.base.cloneNode(true), style = getComputedStyle(doc.body);
-  out.append(the.nodes.cloneNode(true), the.lit.cloneNode(true));
+  set(out, { 'class': pic.className }).append(...[the.nodes, the.veil, the.lit].map((e) => e.cloneNode(true)));
   el(out, 'style', {}, the.css.textContent);
   return new XMLSerializer().serializeToString(out).replace(/var\((--\w+)\)/g, (m, v) => style.getPropertyValue(v));
 };
 var png = () => {
-  var i = new Image(), c = doc.createElement('canvas');
+  var i = new Image(), c = pen.canvas;
   i.onload = () => {
-    c.width = 2 * W;
-    c.height = 2 * H;
-    c.getContext('2d').drawImage(i, 0, 0, c.width, c.height);
+    set(c, { width: 2 * W, height: 2 * H });
+    pen.drawImage(i, 0, 0, 2 * W, 2 * H);
     c.toBlob((b) => save('graph.png', b));
   };
   i.src = 'data:image/svg+xml,' + encodeURIComponent(picture());
@@ -225,6 +219,6 @@ var png = () => {
 var search = () => {
   var q = find.value.trim().toLowerCase(), n = 0;
   hits = q ? {} : 0;
-  if (q) K.forEach((k, i) => { if (on[i] && (says[i] + ids[i]).toLowerCase().includes(q)) n += hits[i] = 1; });
+  if (q) all.forEach((i) => { if (on[i] && (says[i] + ids[i]).toLowerCase().includes(q)) n += hits[i] = 1; });
   write('found', q ? n + ' found' : '');
 };
