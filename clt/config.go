@@ -1,13 +1,13 @@
 package clt
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // Activation functions of the features.
@@ -32,6 +32,12 @@ type Config struct {
 	Skip       bool      `json:"skip"`             // each layer also has a linear map from what is read to what is written
 	Read       gpt2.Site `json:"input_hook"`       // what the encoders read
 	Model      string    `json:"model,omitempty"`  // name of the model under study
+}
+
+// ActivationNames lists the activation functions that a transcoder may have; all but
+// globaltopk can be trained.
+func ActivationNames() []string {
+	return []string{ActReLU, ActJumpReLU, ActTopK, ActTokenTopK, ActBatchTopK, ActGlobalTopK}
 }
 
 // DefaultConfig returns a JumpReLU cross-layer transcoder that reads the input
@@ -103,7 +109,7 @@ func (c Config) Validate() error {
 			return fmt.Errorf("clt: config: k is %d, must be between 1 and features (%d) for activation %s", c.K, c.Features, c.Activation)
 		}
 	default:
-		return fmt.Errorf("clt: config: activation is %q, must be relu, jumprelu, topk, tokentopk, batchtopk or globaltopk", c.Activation)
+		return fmt.Errorf("clt: config: activation is %q%s; must be one of %s", c.Activation, nearest.DidYouMean(strings.ToLower(c.Activation), ActivationNames()), strings.Join(ActivationNames(), ", "))
 	}
 	if c.Signed && c.Activation != ActTopK {
 		return fmt.Errorf("clt: config: signed is true, but activation %s has no negative features; only %s can", c.Activation, ActTopK)
@@ -117,18 +123,17 @@ func (c Config) Validate() error {
 // UnmarshalJSON reads a config and refuses keys that it does not know.
 func (c *Config) UnmarshalJSON(data []byte) error {
 	type plain Config
-	return strictJSON(data, "config", (*plain)(c))
+	if err := strictjson.Decode(data, (*plain)(c)); err != nil {
+		return fmt.Errorf("clt: config: %w", err)
+	}
+	return nil
 }
 
-// strictJSON decodes one JSON value and refuses unknown keys and trailing text.
+// strictJSON decodes one JSON object that this program has written, and refuses
+// unknown keys and trailing text.
 func strictJSON(data []byte, what string, dst any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(dst); err != nil {
+	if err := strictjson.Decode(data, dst); err != nil {
 		return fmt.Errorf("clt: %s: %w; was it written by a newer version?", what, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("clt: %s: text after the end of the JSON value", what)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // Sparsity penalties.
@@ -197,5 +198,8 @@ func (c TrainConfig) thresholdDecay() float64 {
 // that it does not know.
 func (c *TrainConfig) UnmarshalJSON(data []byte) error {
 	type plain TrainConfig
-	return strictJSON(data, "train config", (*plain)(c))
+	if err := strictjson.Decode(data, (*plain)(c)); err != nil {
+		return fmt.Errorf("clt: train config: %w", err)
+	}
+	return nil
 }

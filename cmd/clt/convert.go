@@ -9,6 +9,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/clt/convert"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
 )
 
 func convertVerb(f *flag.FlagSet) func(c *call) error {
@@ -30,7 +31,7 @@ func convertVerb(f *flag.FlagSet) func(c *call) error {
 			return badCall("%d folders are named, two are needed: clt convert SRC DST", len(c.args))
 		}
 		if !slices.Contains(layouts, req.From) {
-			return badCall("-from %s is not a layout%s; choose one of %s", req.From, didYouMean(req.From, layouts), strings.Join(layouts, ", "))
+			return badCall("-from %s is not a layout%s; choose one of %s", req.From, nearest.DidYouMean(req.From, layouts), strings.Join(layouts, ", "))
 		}
 		req.Src, req.Out = c.args[0], c.args[1]
 		if info, err := os.Stat(req.Src); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
@@ -38,7 +39,7 @@ func featuresVerb(f *flag.FlagSet) func(c *call) error {
 		case "label":
 			return v.label()
 		}
-		return badCall("features %s is not known%s; give build, show, search or label", what, didYouMean(what, []string{"build", "show", "search", "label"}))
+		return badCall("features %s is not known%s; give build, show, search or label", what, nearest.DidYouMean(what, []string{"build", "show", "search", "label"}))
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
 )
 
 func main() {
@@ -87,7 +89,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return v.run(ctx, args[1:], stdin, stdout, stderr)
 		}
 	}
-	fmt.Fprintf(stderr, "clt: %q is not a verb%s; clt help lists them\n", args[0], didYouMean(args[0], verbNames()))
+	fmt.Fprintf(stderr, "clt: %q is not a verb%s; clt help lists them\n", args[0], nearest.DidYouMean(args[0], verbNames()))
 	return statusUsage
 }
 
@@ -151,7 +153,7 @@ func flagError(f *flag.FlagSet, err error) error {
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
 		var names []string
 		f.VisitAll(func(x *flag.Flag) { names = append(names, x.Name) })
-		return badCall("no flag -%s%s", name, didYouMean(name, names))
+		return badCall("no flag -%s%s", name, nearest.DidYouMean(name, names))
 	}
 	return badCall("%s", text)
 }

@@ -71,6 +71,8 @@ func TestWrongCalls(t *testing.T) {
 	writeTestFile(t, file, "some text")
 	badConfig := filepath.Join(dir, "config.json")
 	writeTestFile(t, badConfig, `{"stepz": 3}`)
+	badValue := filepath.Join(dir, "value.json")
+	writeTestFile(t, badValue, `{"lambda": "x"}`)
 	out := filepath.Join(dir, "x.safetensors")
 	ids := []string{"-ids", "96,3,4,5"}
 	with := func(first []string, more ...string) []string { return append(first, more...) }
@@ -146,7 +148,13 @@ func TestWrongCalls(t *testing.T) {
 		{"k too large", "-k 9", tiny("train", "-world", "-activation", "topk", "-k", "9", "-features", "4", "-o", dir)},
 		{"read point", "hook_q", tiny("train", "-world", "-read", "hook_q", "-o", dir)},
 		{"steps", "-steps 0", tiny("train", "-world", "-steps", "0", "-o", dir)},
-		{"setting", "stepz", tiny("train", "-world", "-config", badConfig, "-o", dir)},
+		{"setting", `unknown key "stepz", did you mean steps?; known are accumulate, `, tiny("train", "-world", "-config", badConfig, "-o", dir)},
+		{"setting of train-lm", `unknown key "stepz", did you mean steps?; known are `, []string{"train-lm", "-world", "-config", badConfig, "-o", dir}},
+		{"value of a setting", "lambda is a string, wanted is a number", tiny("train", "-world", "-config", badValue, "-o", dir)},
+		{"activation", "did you mean jumprelu?", tiny("train", "-world", "-activation", "jumpleru", "-o", dir)},
+		{"lambda below 0", "lambda is -1, must be between 0 and", tiny("train", "-world", "-lambda", "-1", "-o", dir)},
+		{"c of 0", "-c 0; give a number above 0", tiny("train", "-world", "-c", "0", "-o", dir)},
+		{"resume and fresh", "-resume and -fresh are both given", tiny("train", "-world", "-resume", "-fresh", "-o", dir)},
 		{"missing settings", "no such file", tiny("train", "-world", "-config", filepath.Join(dir, "none.json"), "-o", dir)},
 		{"language model of two shapes", "-layers and -model", []string{"train-lm", "-world", "-model", "pocket", "-layers", "3", "-o", dir}},
 		{"language model from nothing", "neither", []string{"train-lm", "-world", "-model", "nowhere", "-o", dir}},

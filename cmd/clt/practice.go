@@ -66,6 +66,8 @@ func practiceVerb(f *flag.FlagSet) func(c *call) error {
 	f.Var(&p.prompts, "prompt", "`text` for figures and comparison; may be repeated (default: three that suit the model)")
 	f.IntVar(&p.top, "top", practiceTop, "features of each layer to draw")
 	f.BoolVar(&p.png, "png", false, "pictures also as PNG; needs a Chromium on this machine")
+	f.BoolVar(&p.req.Resume, "resume", false, "go on with an interrupted run")
+	f.BoolVar(&p.req.Fresh, "fresh", false, "drop an interrupted run that -o holds, and start anew")
 	f.StringVar(&p.out, "o", filepath.Join("out", "practice"), "`folder` that is written")
 	return func(c *call) error {
 		p.c, p.set = c, *set
@@ -80,7 +82,7 @@ func practiceVerb(f *flag.FlagSet) func(c *call) error {
 			return err
 		}
 		p.model = info
-		c.saved = fmt.Sprintf("what is finished is in %s", p.out)
+		c.saved = fmt.Sprintf("what is finished is in %s; clt practice with the same flags and -resume goes on", p.out)
 		return p.run()
 	}
 }
@@ -101,6 +103,8 @@ func (p *practice) check(f *flag.FlagSet, t *textFlags) error {
 		return badCall("-percent-samples %g; give a share up to 100", p.samples.percent)
 	case p.c.given["num-samples"] && p.c.given["percent-samples"]:
 		return badCall("-num-samples and -percent-samples are both given; give one")
+	case p.req.Resume && p.req.Fresh:
+		return badCall("-resume and -fresh are both given; give one")
 	case p.c.given["steps"] && p.c.given["epochs"]:
 		return badCall("-steps and -epochs are both given; give one")
 	}

@@ -131,6 +131,9 @@ func TestTrainInterrupted(t *testing.T) {
 	if status := <-done; status != statusInterrupted || !strings.Contains(stderr.String(), "-resume goes on") {
 		t.Fatalf("exit %d, %q", status, stderr.String())
 	}
+	if r := cli(t, args...); r.status != statusFailed || !strings.Contains(r.stderr, "holds an interrupted run") {
+		t.Errorf("started over it: exit %d, %q", r.status, r.stderr)
+	}
 	kept := lineCount(t, filepath.Join(out, "metrics.jsonl"))
 	must(t, append(args, "-resume")...)
 	if n := lineCount(t, filepath.Join(out, "metrics.jsonl")); n <= kept {
@@ -164,6 +167,9 @@ func TestTrainLMResumes(t *testing.T) {
 	cancel()
 	if status := <-done; status != statusInterrupted || !strings.Contains(stderr.String(), "-resume goes on") {
 		t.Fatalf("exit %d, %q", status, stderr.String())
+	}
+	if r := cli(t, args(out)...); r.status != statusFailed || !strings.Contains(r.stderr, "holds an interrupted run") {
+		t.Errorf("started over it: exit %d, %q", r.status, r.stderr)
 	}
 	must(t, append(args(out), "-resume")...)
 	want, err := os.ReadFile(filepath.Join(whole, "model.safetensors"))

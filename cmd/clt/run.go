@@ -8,6 +8,7 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
 )
 
 const topDefault = 10 // predictions shown
@@ -82,7 +83,7 @@ func (c *call) checkHooks(set wire.Setup, hooks []string) error {
 	}
 	for _, h := range hooks {
 		if h != "all" && !matchesAny(h, names) {
-			return badCall("%s has no hook %q%s; hooks are all, or names such as %s", info.Name, h, didYouMean(h, names), names[len(names)/2])
+			return badCall("%s has no hook %q%s; hooks are all, or names such as %s", info.Name, h, nearest.DidYouMean(h, names), names[len(names)/2])
 		}
 	}
 	return nil

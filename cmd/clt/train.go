@@ -66,6 +66,7 @@ func trainFlags(f *flag.FlagSet) func(c *call) (wire.TrainRequest, error) {
 	config := f.String("config", "", "JSON `file` with training settings, and the flags above by their names; flags win")
 	f.StringVar(&req.Out, "o", "", "`folder` that is written")
 	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
+	f.BoolVar(&req.Fresh, "fresh", false, "drop an interrupted run that -o holds, and start anew")
 	return func(c *call) (wire.TrainRequest, error) {
 		settings, err := configFile(c, f, *config)
 		if err != nil {
@@ -77,7 +78,10 @@ func trainFlags(f *flag.FlagSet) func(c *call) (wire.TrainRequest, error) {
 		if err := outputDir(req.Out); err != nil {
 			return req, err
 		}
-		if err := c.positive(f, "features", "k", "batch", "steps", "lr", "cache-gib", "data-tokens", "shuffle-mib", "data-seed"); err != nil {
+		if req.Resume && req.Fresh {
+			return req, badCall("-resume and -fresh are both given; give one")
+		}
+		if err := c.positive(f, "features", "k", "c", "batch", "steps", "lr", "cache-gib", "data-tokens", "shuffle-mib", "data-seed"); err != nil {
 			return req, err
 		}
 		if err := checkData(&req.TrainData, *gib); err != nil {

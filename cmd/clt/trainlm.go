@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 func trainLMVerb(f *flag.FlagSet) func(c *call) error {
@@ -34,6 +34,7 @@ func trainLMVerb(f *flag.FlagSet) func(c *call) error {
 	config := f.String("config", "", "JSON `file` with any other training settings; flags win")
 	f.StringVar(&req.Out, "o", "", "`folder` that is written, in Hugging Face layout, with metrics.jsonl")
 	f.BoolVar(&req.Resume, "resume", false, "go on with an interrupted run")
+	f.BoolVar(&req.Fresh, "fresh", false, "drop an interrupted run that -o holds, and start anew")
 	asJSON := f.Bool("json", false, "the result as JSON")
 	return func(c *call) (err error) {
 		if req.Texts, req.World, err = t.check(c); err != nil {
@@ -41,6 +42,9 @@ func trainLMVerb(f *flag.FlagSet) func(c *call) error {
 		}
 		if err := outputDir(req.Out); err != nil {
 			return err
+		}
+		if req.Resume && req.Fresh {
+			return badCall("-resume and -fresh are both given; give one")
 		}
 		if !knownBackend(req.Backend) {
 			return badCall("-backend %s is not known; use go, xla, xla:cpu, xla:cuda or the absolute path of a PJRT plugin", req.Backend)
@@ -110,12 +114,10 @@ func lmSettings(c *call, req *wire.TrainLMRequest, file string, given map[string
 		if err != nil {
 			return badCall("-config: %w; check the path", err)
 		}
-		d := json.NewDecoder(bytes.NewReader(data))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&gpt2.TrainConfig{}); err != nil {
-			return badCall("-config %s: %w; its keys are those of gpt2.TrainConfig", file, err)
+		if err := strictjson.Decode(data, &gpt2.TrainConfig{}); err != nil {
+			return badCall("-config %s: %w; mend the file", file, err)
 		}
-		if err := json.Unmarshal(data, &settings); err != nil {
+		if err := strictjson.Unmarshal(data, 1, &settings); err != nil {
 			return badCall("-config %s: %w; give one JSON object", file, err)
 		}
 	}

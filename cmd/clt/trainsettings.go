@@ -30,8 +30,14 @@ func configFile(c *call, f *flag.FlagSet, file string) (map[string]json.RawMessa
 	if err := strictjson.Unmarshal(data, 1, &settings); err != nil {
 		return nil, badCall("-config %s: %w; give one JSON object", file, err)
 	}
-	for key, value := range settings {
-		name := strings.ReplaceAll(key, "_", "-")
+	keys := slices.Concat(strictjson.Keys(clt.TrainConfig{}), runFlags)
+	for _, key := range strictjson.Names(data) {
+		value, name := settings[key], strings.ReplaceAll(key, "_", "-")
+		if !slices.Contains(runFlags, name) {
+			if err := strictjson.Known(key, keys); err != nil {
+				return nil, badCall("-config %s: %w", file, err)
+			}
+		}
 		if !slices.Contains(runFlags, name) {
 			continue
 		}
@@ -64,7 +70,7 @@ func configFile(c *call, f *flag.FlagSet, file string) (map[string]json.RawMessa
 	}
 	known := clt.DefaultTrainConfig()
 	if err := json.Unmarshal(rest, &known); err != nil {
-		return nil, badCall("-config %s: %w; its keys are those of clt.TrainConfig and %s", file, err, strings.Join(runFlags, ", "))
+		return nil, badCall("-config %s: %w; mend the value", file, err)
 	}
 	return settings, nil
 }
@@ -95,6 +101,16 @@ func trainSettings(c *call, req *wire.TrainRequest, settings map[string]json.Raw
 		return nil
 	}
 	var err error
-	req.Config, err = json.Marshal(settings)
-	return err
+	if req.Config, err = json.Marshal(settings); err != nil {
+		return err
+	}
+	tc := clt.DefaultTrainConfig()
+	if err := json.Unmarshal(req.Config, &tc); err != nil {
+		return usageError{err}
+	}
+	tc.Warmup, tc.TargetDir = min(tc.Warmup, tc.Steps), req.Out
+	if err := tc.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
 }

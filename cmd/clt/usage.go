@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
 )
 
 func verbNames() []string {
@@ -40,7 +42,7 @@ func help(args []string, stdout, stderr io.Writer) int {
 			return 0
 		}
 	}
-	fmt.Fprintf(stderr, "clt help: %q is not a verb%s; clt help lists them\n", args[0], didYouMean(args[0], verbNames()))
+	fmt.Fprintf(stderr, "clt help: %q is not a verb%s; clt help lists them\n", args[0], nearest.DidYouMean(args[0], verbNames()))
 	return statusUsage
 }
 
@@ -56,43 +58,4 @@ func (v verb) help(f *flag.FlagSet) string {
 	f.PrintDefaults()
 	f.SetOutput(io.Discard)
 	return b.String()
-}
-
-// didYouMean is ", did you mean X?" for the nearest of some names, or "".
-func didYouMean(got string, names []string) string {
-	best, least := "", 5
-	for _, n := range names {
-		d := 2 * distance(got, n)
-		if got == "" || n == "" || n[0] != got[0] {
-			d++ // the first letter is seldom wrong
-		}
-		if d < least && d < 2*len(got) {
-			best, least = n, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %s?", best)
-}
-
-// distance is the number of letters to insert, delete or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := diagonal
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			diagonal = row[j]
-			row[j] = min(change, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }

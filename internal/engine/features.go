@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket"
 	"github.com/etredal/cross-layer-transcoder/gpt2/pocket/world"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 const (
@@ -41,10 +41,8 @@ func (s *Service) FeaturesBuild(ctx context.Context, req wire.FeaturesBuildReque
 func (s *Service) buildFeatures(ctx context.Context, req wire.FeaturesBuildRequest, report func(wire.Progress)) (out wire.FeatureStore, err error) {
 	cfg := features.DefaultConfig()
 	if len(req.Config) > 0 {
-		d := json.NewDecoder(bytes.NewReader(req.Config))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&cfg); err != nil {
-			return out, fmt.Errorf("engine: features: config: %w; its keys are those of store.json", err)
+		if err := strictjson.Decode(req.Config, &cfg); err != nil {
+			return out, fmt.Errorf("engine: features: config: %w", err)
 		}
 	}
 	if req.Tokens != 0 {

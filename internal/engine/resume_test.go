@@ -219,7 +219,7 @@ func TestResumeFinished(t *testing.T) {
 	} {
 		r := req
 		change(&r)
-		if _, err := s.Train(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), want) || !strings.HasSuffix(err.Error(), "train anew without -resume") {
+		if _, err := s.Train(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), want) || !strings.HasSuffix(err.Error(), "train anew with -fresh") {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}

@@ -161,11 +161,11 @@ func (d *trainData) sameData(dir string, done int) error {
 	if done > 0 {
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("engine: train: resume: %w; start the run again without -resume", err)
+			return fmt.Errorf("engine: train: resume: %w; train anew with -fresh", err)
 		}
 		var old dataRecord
 		if err := json.Unmarshal(data, &old); err != nil {
-			return fmt.Errorf("engine: train: resume: %s: %w; start the run again without -resume", dataFile, err)
+			return fmt.Errorf("engine: train: resume: %s: %w; train anew with -fresh", dataFile, err)
 		}
 		for _, f := range []struct {
 			name     string
@@ -177,7 +177,7 @@ func (d *trainData) sameData(dir string, done int) error {
 			{"size of the shuffled block", old.Block, now.Block}, {"type of the cache", old.dtype(), now.dtype()},
 		} {
 			if f.was != f.say {
-				return fmt.Errorf("engine: train: the checkpoint was made with other data: its %s is %v, now it is %v; give the same data, or start again without -resume", f.name, f.was, f.say)
+				return fmt.Errorf("engine: train: the checkpoint was made with other data: its %s is %v, now it is %v; give the same data, or train anew with -fresh", f.name, f.was, f.say)
 			}
 		}
 		return nil

@@ -81,7 +81,7 @@ func dataRequest(t *testing.T, sources []string) wire.TrainRequest {
 // Going on with other data, or from a cache of something else, is refused with what
 // differs; a cache over its budget with the size.
 func TestTrainDataRefusals(t *testing.T) {
-	s := testService(t)
+	s, _ := testService(t), smallModel(t) // for its small evaluations
 	files := sourceFiles(t)
 	req := dataRequest(t, files["lines"])
 	req.Cache = filepath.Join(t.TempDir(), "cache")
@@ -119,6 +119,17 @@ func TestTrainDataRefusals(t *testing.T) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
+	if _, err := s.Train(t.Context(), req, nil); err == nil || !strings.HasSuffix(err.Error(), "holds an interrupted run (the checkpoint of step 2); go on with it (-resume), drop it (-fresh), or give another folder") {
+		t.Errorf("started anew: error %v", err)
+	}
+	anew := req
+	anew.Fresh, anew.Texts = true, []string{filepath.Join(t.TempDir(), "none")}
+	if _, err := s.Train(t.Context(), anew, nil); err == nil {
+		t.Error("a text that is not there is read")
+	}
+	if n, err := clt.CheckpointStep(filepath.Join(req.Out, "checkpoints")); n != 2 || err != nil {
+		t.Errorf("the newest checkpoint is of step %d (%v) after runs that could not start", n, err)
+	}
 	req.Resume = true
 	for want, change := range map[string]func(r *wire.TrainRequest){
 		"its texts is":                        func(r *wire.TrainRequest) { r.Texts, r.Cache = files["text"], "" },
@@ -131,5 +142,14 @@ func TestTrainDataRefusals(t *testing.T) {
 		if _, err := s.Train(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("resumed: error %v, want %q", err, want)
 		}
+	}
+	anew = req
+	anew.Resume, anew.Fresh = false, true
+	if res, err := s.Train(t.Context(), anew, nil); err != nil || res.Steps != 6 {
+		t.Errorf("anew: %+v, %v", res, err)
+	}
+	anew.Resume = true
+	if _, err := s.Train(t.Context(), anew, nil); err == nil || !strings.Contains(err.Error(), "both resume and fresh") {
+		t.Errorf("both: error %v", err)
 	}
 }

@@ -14,15 +14,16 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
-// freshOrResumed removes the checkpoint of a run that shall not go on.
-func freshOrResumed(checkpoint string, resume bool) error {
-	_, err := os.Stat(checkpoint)
-	if err == nil && !resume {
-		if err := os.Remove(checkpoint); err != nil {
-			return fmt.Errorf("engine: %w", err)
-		}
+// begun refuses to start anew where an interrupted run could go on, unless told so:
+// what was learnt would be lost.
+func begun(dir, checkpoint string, resume, fresh bool) error {
+	switch {
+	case resume && fresh:
+		return fmt.Errorf("both resume and fresh are set; go on with the interrupted run, or drop it")
+	case checkpoint == "" || resume || fresh:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s holds an interrupted run (%s); go on with it (-resume), drop it (-fresh), or give another folder", dir, checkpoint)
 }
 
 // resumable says that an interrupted run can go on.
@@ -62,11 +63,11 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	if err != nil {
 		return out, err
 	}
-	windows, err := openText(ctx, m, req.World, req.Texts, dataSeed(req, tc), report)
+	done, err := firstStep(req, tc)
 	if err != nil {
 		return out, err
 	}
-	done, err := firstStep(req, tc)
+	windows, err := openText(ctx, m, req.World, req.Texts, dataSeed(req, tc), report)
 	if err != nil {
 		return out, err
 	}
@@ -83,6 +84,11 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 	data, err := s.openTrainData(m, cfg, tc, windows, req, done)
 	if err != nil {
 		return out, err
+	}
+	if !req.Resume { // only now that all else is right
+		if err := dropCheckpoints(tc.CheckpointDir); err != nil {
+			return out, fmt.Errorf("engine: train: %w; is the folder writable?", err)
+		}
 	}
 	if err := data.sameData(tc.CheckpointDir, done); err != nil {
 		return out, err
@@ -116,14 +122,23 @@ func (s *Service) Train(ctx context.Context, req wire.TrainRequest, report func(
 }
 
 // firstStep is how many steps were done before: those of the newest checkpoint, none
-// for a run that starts again.
+// for a run that starts anew.
 func firstStep(req wire.TrainRequest, tc clt.TrainConfig) (int, error) {
-	if !req.Resume {
-		if err := dropCheckpoints(tc.CheckpointDir); err != nil {
-			return 0, fmt.Errorf("engine: train: %w; is the folder writable?", err)
-		}
+	done, err := clt.CheckpointStep(tc.CheckpointDir)
+	if err != nil && req.Resume {
+		return 0, err
 	}
-	return clt.CheckpointStep(tc.CheckpointDir)
+	what := ""
+	if done > 0 {
+		what = fmt.Sprintf("the checkpoint of step %d", done)
+	}
+	if err := begun(req.Out, what, req.Resume, req.Fresh); err != nil {
+		return 0, fmt.Errorf("engine: train: %w", err)
+	}
+	if !req.Resume {
+		done = 0
+	}
+	return done, nil
 }
 
 // dropCheckpoints removes them all at once: what is killed in between leaves no half
@@ -152,7 +167,7 @@ func finished(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig, windows textWin
 		return out, false, err
 	}
 	other := func(what string) (wire.TrainResponse, bool, error) {
-		return out, false, fmt.Errorf("engine: train: resume: %s has no checkpoint, and holds a finished transcoder of %s; name another folder, or train anew without -resume", dir, what)
+		return out, false, fmt.Errorf("engine: train: resume: %s has no checkpoint, and holds a finished transcoder of %s; name another folder, or train anew with -fresh", dir, what)
 	}
 	was := t.Info.Train
 	if was == nil || t.Config != cfg {

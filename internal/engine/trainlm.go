@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"math"
@@ -16,6 +14,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
 	"github.com/etredal/cross-layer-transcoder/internal/corpus"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // lmCheckpoint is the file in the output folder that an interrupted training
@@ -40,13 +39,21 @@ func (s *Service) TrainLM(ctx context.Context, req wire.TrainLMRequest, report f
 	if err != nil {
 		return out, err
 	}
+	checkpoint, found := filepath.Join(req.Out, lmCheckpoint), ""
+	if _, err := os.Stat(checkpoint); err == nil {
+		found = lmCheckpoint
+	}
+	if err := begun(req.Out, found, req.Resume, req.Fresh); err != nil {
+		return out, fmt.Errorf("engine: train-lm: %w", err)
+	}
 	m, d, err := startLM(ctx, o, req, &cfg, report)
 	if err != nil {
 		return out, err
 	}
-	checkpoint := filepath.Join(req.Out, lmCheckpoint)
-	if err := freshOrResumed(checkpoint, req.Resume); err != nil {
-		return out, err
+	if found != "" && !req.Resume {
+		if err := os.Remove(checkpoint); err != nil {
+			return out, fmt.Errorf("engine: train-lm: %w; is the folder writable?", err)
+		}
 	}
 	var log *metricsLog
 	defer func() { log.Close() }()
@@ -108,10 +115,8 @@ func lmConfig(req wire.TrainLMRequest) (gpt2.TrainConfig, error) {
 		cfg = gpt2.DefaultTrainConfig()
 	}
 	if len(req.Config) > 0 {
-		d := json.NewDecoder(bytes.NewReader(req.Config))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&cfg); err != nil {
-			return cfg, fmt.Errorf("engine: train-lm: settings: %w; they are those of gpt2.TrainConfig", err)
+		if err := strictjson.Decode(req.Config, &cfg); err != nil {
+			return cfg, fmt.Errorf("engine: train-lm: settings: %w", err)
 		}
 	}
 	setInt(&cfg.Steps, req.Steps)

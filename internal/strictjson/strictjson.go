@@ -1,11 +1,17 @@
-// Package strictjson finds what encoding/json passes over: a member that an object has twice, of which it would take the
-// last.
+// Package strictjson finds what encoding/json passes over, a member that an object has twice, of which it would take the
+// last, and says in the words of JSON what it says in those of Go.
 package strictjson
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
+
+	"github.com/etredal/cross-layer-transcoder/internal/nearest"
 )
 
 // Unmarshal is json.Unmarshal that refuses members which occur twice in an object, down to so many objects one in the
@@ -125,4 +131,99 @@ func join(path, name string) string {
 		return name
 	}
 	return path + "." + name
+}
+
+// Decode reads one JSON object over the struct that dst points to, and refuses keys that it does not have, with the
+// nearest one and all that there are, and values of another type, in words.
+func Decode(data []byte, dst any) error {
+	keys := Keys(dst)
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		return fmt.Errorf("no JSON: %w", err)
+	}
+	for _, name := range Names(data) {
+		if err := Known(name, keys); err != nil {
+			return err
+		}
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields() // of objects inside
+	err := d.Decode(dst)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return fmt.Errorf("%s where an object is wanted", article(wrong.Value))
+		}
+		return fmt.Errorf("%s is %s, wanted is %s", wrong.Field, article(wrong.Value), kind(wrong.Type))
+	}
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// Known says that a name is not among the keys; nil if it is.
+func Known(name string, keys []string) error {
+	if slices.ContainsFunc(keys, func(k string) bool { return strings.EqualFold(k, name) }) { // as encoding/json sees it
+		return nil
+	}
+	return fmt.Errorf("unknown key %q%s; known are %s", name, nearest.DidYouMean(strings.ToLower(name), keys), strings.Join(keys, ", "))
+}
+
+// Keys lists the keys of a struct, or of what a pointer to one points to, in alphabetical order.
+func Keys(v any) []string {
+	var keys []string
+	t := reflect.TypeOf(v)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		if tag == "-" || !f.IsExported() || f.Anonymous && name == "" {
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		keys = append(keys, name)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// article is a value in the words of encoding/json, such as "number 1.5" or "array".
+func article(value string) string {
+	switch {
+	case value == "array":
+		return "a list"
+	case value == "object":
+		return "an object"
+	case value == "bool":
+		return "true or false"
+	case strings.HasPrefix(value, "number "):
+		return strings.TrimPrefix(value, "number ")
+	}
+	return "a " + value
+}
+
+// kind is a type of Go in the words of JSON.
+func kind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number from 0 up"
+	}
+	return "a whole number"
 }

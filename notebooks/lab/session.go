@@ -185,7 +185,7 @@ func (s *Session) do(verb string, req, resp any, onProgress func(wire.Progress))
 }
 
 // forCells writes what the command line calls a cure as a cell would.
-var forCells = strings.NewReplacer("train anew without -resume", "set Fresh: true to train anew", "without -resume", "with Fresh: true")
+var forCells = strings.NewReplacer("with -fresh", "with Fresh: true")
 
 // call sends one request and follows its events. The error is errInterrupted, a *wire.Error from the engine, or one of the
 // connection, also as *wire.Error.

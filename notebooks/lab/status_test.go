@@ -99,7 +99,7 @@ func TestShowNil(t *testing.T) {
 
 // What the engine says for the command line, a cell says in its own words.
 func TestCuresForCells(t *testing.T) {
-	if got := forCells.Replace("name another folder, or train anew without -resume"); got != "name another folder, or set Fresh: true to train anew" {
+	if got := forCells.Replace("name another folder, or train anew with -fresh"); got != "name another folder, or train anew with Fresh: true" {
 		t.Errorf("%q", got)
 	}
 }

@@ -77,7 +77,7 @@ func (s *Session) Train(o TrainOptions) *Training {
 		o.Out = "out/lab/clt"
 	}
 	req := wire.TrainRequest{Setup: s.setup, World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
-		K: o.K, Steps: o.Steps, Lambda: o.Lambda, Seed: o.Seed, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh}
+		K: o.K, Steps: o.Steps, Lambda: o.Lambda, Seed: o.Seed, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh, Fresh: o.Fresh}
 	req.TrainData = wire.TrainData{CacheDType: o.CacheDType, CacheTokens: o.DataTokens}
 	if o.ShuffledTargets {
 		req.Config = json.RawMessage(`{"shuffled_targets": true}`)

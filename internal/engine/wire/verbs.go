@@ -163,6 +163,7 @@ type TrainLMRequest struct {
 	Seed    uint64   `json:"seed,omitempty"`
 	Out     string   `json:"out"`
 	Resume  bool     `json:"resume,omitempty"`
+	Fresh   bool     `json:"fresh,omitempty"` // drop the checkpoint of an interrupted run, which is an error otherwise
 
 	Config json.RawMessage `json:"config,omitempty"` // other settings, as gpt2.TrainConfig names them
 }
@@ -206,6 +207,7 @@ type TrainRequest struct {
 	Config     json.RawMessage `json:"config,omitempty"` // clt.TrainConfig, over the defaults and under the fields above
 	Out        string          `json:"out"`
 	Resume     bool            `json:"resume,omitempty"`
+	Fresh      bool            `json:"fresh,omitempty"` // drop the checkpoint of an interrupted run, which is an error otherwise
 	TrainData
 }
 
