@@ -133,7 +133,7 @@ func (a Array) uploadBF16(b compute.Backend) (*tensors.Tensor, error) {
 
 // FromTensor copies a float tensor to the host; bfloat16 becomes float32.
 func FromTensor(t *tensors.Tensor) (a Array, err error) {
-	err = withView(t, func(view Array) { a = view.copied(0) })
+	err = withView(t, func(view Array) { a = view.clone() })
 	return a, err
 }
 
@@ -163,15 +163,6 @@ func withView(t *tensors.Tensor, f func(view Array)) error {
 		})
 	}
 	return fmt.Errorf("gpt2: tensor is %s, not a float", t.Shape())
-}
-
-// copied is a copy with the given axes shortened to n, as cut does.
-func (a Array) copied(n int, axes ...int) Array {
-	b := a.cut(n, axes...)
-	if b.Len() == a.Len() {
-		b.F32, b.F64 = slices.Clone(a.F32), slices.Clone(a.F64)
-	}
-	return b
 }
 
 // cut returns the array with the given axes shortened to n; used to drop the

@@ -41,13 +41,14 @@ func (p *pass) attention(l int, x, positions *Node) *Node {
 
 // scores are q·k/sqrt(d_head) [batch, head, query, key] of layer l, masked.
 func (p *pass) scores(l int, q, k, positions *Node) *Node {
+	q = MulScalar(q, 1/math.Sqrt(float64(p.cfg.DHead()))) // of q: there are fewer of it than of products
 	var products *Node
 	if p.past != nil {
 		products = p.past.products(l, q, k)
 	} else {
 		products = Einsum("bqhd,bkhd->bhqk", q, k)
 	}
-	return causal(MulScalar(products, 1/math.Sqrt(float64(p.cfg.DHead()))), positions)
+	return causal(products, positions)
 }
 
 // mix is each head's mean of values under its pattern: [batch, query, head, d_head].

@@ -41,7 +41,7 @@ func (m *Model) RunProgram(p Program, tokens []int32, names ...HookName) (*Cache
 		if i > 0 {
 			axes = posAxes(names[i-1])
 		}
-		return view.squeeze().copied(len(tokens), axes...)
+		return view.squeeze().cut(len(tokens), axes...)
 	})
 	if err != nil {
 		return nil, err
@@ -112,11 +112,12 @@ func (m *Model) flatten(batch [][]int32) (*tensors.Tensor, error) {
 	return tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0])), nil
 }
 
-// whole copies an output as it is.
-func whole(_ int, view Array) Array { return view.copied(0) }
+// whole takes an output as it is.
+func whole(_ int, view Array) Array { return view }
 
 // call runs the program and takes its outputs to the host: logits, if wanted, then
-// the hooks. take copies what is needed of each; all cores do so.
+// the hooks. take says what is needed of each; all cores copy. The Go backend's
+// outputs lie on Go's heap and in nobody else's hands: they are given out as they are.
 func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.Tensor, take func(i int, view Array) Array) ([]Array, error) {
 	var key strings.Builder
 	fmt.Fprintf(&key, "cache|%v|%s|", logits, p.Key)
@@ -141,8 +142,17 @@ func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.T
 	}
 	arrays, errs := make([]Array, len(outs)), make([]error, len(outs))
 	vec.Each(len(outs), func(i int) {
-		errs[i] = withView(outs[i], func(view Array) { arrays[i] = take(i, view) })
-		if errs[i] == nil {
+		given := false
+		errs[i] = withView(outs[i], func(view Array) {
+			arrays[i] = take(i, view)
+			switch whole := arrays[i].Len() == view.Len(); {
+			case whole && onHeap(m.Backend):
+				given = true
+			case whole:
+				arrays[i] = arrays[i].clone()
+			}
+		})
+		if errs[i] == nil && !given {
 			errs[i] = outs[i].FinalizeAll()
 		}
 	})

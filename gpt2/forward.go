@@ -27,7 +27,8 @@ func forward(scope *model.Scope, cfg Config, tokens *Node, hook Hook, read func(
 type reading struct {
 	// read names the activations that are results of the program, so that they are
 	// computed in any case. What is neither read nor changed by the hook may be
-	// skipped by a fused operation.
+	// skipped by a fused operation. Nil if the hook may do anything with what it sees,
+	// such as take gradients by it.
 	read      func(HookName) bool
 	fromStart bool  // tokens stand at positions 0, 1, …
 	past      *past // keys and values of the tokens before, nil for none
@@ -35,7 +36,10 @@ type reading struct {
 
 // unknown is what must be taken as read when only the hook is known.
 func unknown(hook Hook) func(HookName) bool {
-	return func(HookName) bool { return hook != nil }
+	if hook == nil {
+		return nothing
+	}
+	return nil
 }
 
 // forwardBlocks is the pass up to the last block's hook_resid_post.
@@ -64,7 +68,12 @@ type pass struct {
 
 // free says whether an activation is neither read nor changed: given is what the
 // hook saw, taken what it returned.
-func (p *pass) free(name HookName, given, taken *Node) bool { return given == taken && !p.read(name) }
+func (p *pass) free(name HookName, given, taken *Node) bool {
+	return p.unchanged(given, taken) && !p.read(name)
+}
+
+// unchanged says whether the hook did nothing with an activation but read its values.
+func (p *pass) unchanged(given, taken *Node) bool { return given == taken && p.read != nil }
 
 // weight returns a checkpoint tensor as a node, in the type it is stored in.
 func (p *pass) weight(name string) *Node {

@@ -292,6 +292,10 @@ func (m *Model) CompilesShapes() bool { return compilesShapes(m.Backend) }
 
 func compilesShapes(b compute.Backend) bool { return b.Name() == "xla" }
 
+// onHeap says whether a backend's buffers are ordinary Go slices, which live as long as
+// anyone holds them.
+func onHeap(b compute.Backend) bool { return b.Name() == "Go Backend" }
+
 // Bucket is the length to which a prompt is padded on the right before it runs:
 // itself on the Go backend, the next power of two (at most the context) where
 // each new shape costs a compilation. Causal attention hides the padding.
