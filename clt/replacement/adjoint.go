@@ -161,20 +161,40 @@ func upGraph(f form) func([]*Node) []*Node {
 	}
 }
 
-// meetGraph contracts rows that were carried down [pos, row, d_model] with sources
-// that were carried up [pos, d_model, source] to the same place: [row, source].
-func meetGraph(down, up *Node) *Node {
-	return ReduceSum(DotGeneral(down, []int{2}, []int{0}, up, []int{1}, []int{0}), 0)
+// meetGraph returns the [graph] function that contracts rows that were carried down,
+// [row, pos, d_model] at the first positions, with sources that were carried up,
+// [source, pos, d_model] at the last of length positions: [row, source].
+func meetGraph(length int) func(down, up *Node) *Node {
+	return func(down, up *Node) *Node {
+		end := down.Shape().Dimensions[1]
+		start := length - up.Shape().Dimensions[1]
+		flat := func(x *Node) *Node { return Reshape(x, x.Shape().Dimensions[0], -1) }
+		if start > 0 {
+			down = SliceAxis(down, 1, AxisRange(start, end))
+		}
+		return DotGeneral(flat(down), []int{1}, nil, flat(first(up, 1, end-start)), []int{1}, nil)
+	}
+}
+
+// turnGraph returns the [graph] function that turns streams [pos, row, d_model] for
+// meetGraph: [row, length, d_model], zero behind pos.
+func turnGraph(length int) func(*Node) *Node {
+	return func(x *Node) *Node {
+		if n := length - x.Shape().Dimensions[0]; n > 0 {
+			x = Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{End: n})
+		}
+		return TransposeAllAxes(x, 1, 0, 2)
+	}
 }
 
 // arrivalGraph returns the [graph] function that gathers carried sources for
-// meetGraph: [pos, d_model, row]. Inputs: positions [pos] for their number, then the
+// meetGraph: [row, pos, d_model]. Inputs: positions [pos] for their number, then the
 // rows.
 func arrivalGraph(f form) func([]*Node) []*Node {
 	return func(in []*Node) []*Node {
 		var r rowNodes
 		r, _ = f.take(InsertAxes(in[0], 0), in[1:])
-		return []*Node{TransposeAllAxes(r.whole(), 0, 2, 1)}
+		return []*Node{TransposeAllAxes(r.whole(), 1, 0, 2)}
 	}
 }
 

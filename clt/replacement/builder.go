@@ -27,6 +27,7 @@ type builder struct {
 	*Local
 	cfg      AttributeConfig
 	sources  []gpt2.Array       // layer -> [length, slot, d_model]: what each source writes to its MLP output
+	widths   []int              // layer -> slots there: features of layers up to it, then its error
 	standing gpt2.Array         // [length, 2, d_model]: token and position embeddings
 	embed    *tensors.Tensor    // the same
 	downAt   map[int]downInputs // layer -> inputs for downPos positions
@@ -34,7 +35,7 @@ type builder struct {
 	feature  []row // one for each active feature
 	target   []row // one for each target
 	slot     []int // active feature -> its slot at its position
-	slots    int   // per position, errors included
+	slots    int   // per position of a row: features, then an error for each layer
 	columns  int
 	rows     []attribution.Matrix // active features, then targets; each a view or a row of its own
 	visited  []int                // active features with a row, ascending
@@ -55,33 +56,38 @@ func (l *Local) newBuilder(cfg AttributeConfig) (*builder, error) {
 }
 
 // makeSources lays out what every source writes, by layer [length, slot, d_model]:
-// features by position in slots, one error slot a layer.
+// features by position in slots, lower layers first, so that a layer has slots for
+// those alone that may write to it; the last slot is the error's.
 func (b *builder) makeSources() {
 	d, layers, length := b.CLT.DModel, b.LM.Config.Layers, b.length()
 	count := make([]int, length)
 	b.slot = make([]int, len(b.Active))
-	features := 0
-	for i, a := range b.Active {
-		b.slot[i] = count[a.Pos]
-		count[a.Pos]++
-		features = max(features, count[a.Pos])
-	}
-	if b.LM.CompilesShapes() {
-		features = (features + 31) / 32 * 32 // fewer shapes to compile
+	features, next := 0, 0
+	list := make([]gpt2.Array, layers)
+	b.widths = make([]int, layers)
+	for l := range layers {
+		for ; next < len(b.Active) && b.Active[next].Layer <= l; next++ {
+			p := b.Active[next].Pos
+			b.slot[next] = count[p]
+			count[p]++
+			features = max(features, count[p])
+		}
+		width := features + 1
+		if b.LM.CompilesShapes() {
+			width = (width + 31) / 32 * 32 // fewer shapes to compile
+		}
+		s := gpt2.NewArray([]int{length, width, d}, b.LM.Double)
+		for p := range b.Tokens {
+			copyRow(s, (p*width+width-1)*d, b.errors[l], p*d, d)
+		}
+		list[l], b.widths[l] = s, width
 	}
 	b.slots = features + layers
-	list := make([]gpt2.Array, layers)
-	for l := range layers {
-		s := gpt2.NewArray([]int{length, b.slots, d}, b.LM.Double)
-		for p := range b.Tokens {
-			copyRow(s, (p*b.slots+features+l)*d, b.errors[l], p*d, d)
-		}
-		list[l] = s
-	}
 	for i, a := range b.Active {
 		dec := b.CLT.Decoder(a.Layer, a.Index)
 		for k := range b.CLT.Targets(a.Layer) {
-			addScaled(list[a.Layer+k], (a.Pos*b.slots+b.slot[i])*d, dec[k*d:][:d], a.Value)
+			l := a.Layer + k
+			addScaled(list[l], (a.Pos*b.widths[l]+b.slot[i])*d, dec[k*d:][:d], a.Value)
 		}
 	}
 	b.sources = list

@@ -2,7 +2,7 @@ package replacement
 
 // meetBytes is how much memory the sources that are carried up may take where they
 // meet the targets that are carried down.
-const meetBytes = 32 << 20
+const meetBytes = 192 << 20
 
 // forceCut, for tests, is the layer of the cut instead of the cheapest one; -2 for
 // none.
@@ -31,9 +31,9 @@ func (b *builder) chooseCut(rows []row) int {
 	if b.LM.Double {
 		size = 8
 	}
-	best, least := -1, -1.0
+	best, least, groups := -1, -1.0, b.groups(len(rows))
 	for cut := -1; cut < layers; cut++ {
-		work, meeting, n := 0.0, 0.0, 0
+		work, meeting, n, held := 0.0, 0.0, 0, 0
 		for _, r := range rows {
 			span, hops := float64(r.pos+1), r.layer-cut
 			if r.layer == layers {
@@ -50,6 +50,7 @@ func (b *builder) chooseCut(rows []row) int {
 		for _, s := range sources {
 			if s.layer <= cut && cut >= 0 {
 				n++
+				held += b.length() - groupStart(s.pos*groups/b.length(), groups, b.length())
 				if s.layer < cut {
 					span := float64(length - s.pos)
 					work += span*float64(cut-s.layer-1) + (span+1)/2
@@ -57,7 +58,7 @@ func (b *builder) chooseCut(rows []row) int {
 			}
 		}
 		work += meeting * float64(n) / float64(2*b.CLT.DModel)
-		if cut >= 0 && n*b.length()*b.CLT.DModel*size > meetBytes {
+		if cut >= 0 && held*b.CLT.DModel*size > meetBytes {
 			break
 		}
 		if least < 0 || work < least {

@@ -25,9 +25,9 @@ func (b *builder) newEntry(n int) entry {
 	return e
 }
 
-// inputs are the entry as inputs of a step.
-func (e entry) inputs(double bool) []any {
-	return []any{e.vec.Tensor(double), tensors.FromFlatDataAndDimensions(e.at, len(e.at))}
+// inputs are an entry as inputs of a step.
+func (b *builder) inputs(e entry) []any {
+	return []any{b.resident(e.vec), tensors.FromFlatDataAndDimensions(e.at, len(e.at))}
 }
 
 // sweep carries one chunk down to hook_resid_post of the layer bottom, -1 for the
@@ -66,7 +66,7 @@ func (b *builder) sweep(ctx context.Context, rows []row, c chunk, bottom int) (s
 func (b *builder) descend(ctx context.Context, top gpt2.Array, enter []entry, from, bottom, pos int) (stream *tensors.Tensor, edges gpt2.Array, err error) {
 	lanes, n := 0, 0
 	if top.Len() > 0 {
-		stream, n = top.Tensor(b.LM.Double), top.Shape[1]
+		stream, n = b.resident(top), top.Shape[1]
 	}
 	lanes = n
 	for l := from; l > bottom && enter != nil; l-- {
@@ -98,7 +98,7 @@ func (b *builder) descend(ctx context.Context, top gpt2.Array, enter []entry, fr
 			if err != nil {
 				return nil, edges, err
 			}
-			addSwapped(edges, met)
+			b.addEdges(edges, met, l)
 		}
 		n += len(e.at)
 	}
@@ -121,7 +121,7 @@ func (b *builder) stepDown(f form, l, pos int, stream *tensors.Tensor, e entry) 
 		in = append(in, stream)
 	}
 	if f.single {
-		rows := e.inputs(b.LM.Double)
+		rows := b.inputs(e)
 		defer free(rows...)
 		in = append(in, rows...)
 	}
@@ -160,16 +160,22 @@ func (b *builder) contracted(key string, program func(stream, other *graph.Node)
 	return gpt2.TakeTensor(out[0])
 }
 
-// addSwapped adds [pos, row, slot] to the first rows of [lane, pos, slot].
-func addSwapped(sum, part gpt2.Array) {
-	pos, rows, n := part.Shape[0], part.Shape[1], part.Shape[2]
+// addEdges adds the edges [pos, row, slot] of a layer to the first rows of [lane, pos,
+// slot].
+func (b *builder) addEdges(sum, part gpt2.Array, layer int) {
+	pos, rows, width := part.Shape[0], part.Shape[1], part.Shape[2]
+	layers := len(b.widths)
+	n := min(width-1, b.slots-layers) // features
 	for p := range pos {
 		for r := range rows {
-			from, to := (p*rows+r)*n, (r*pos+p)*n
+			from, to := (p*rows+r)*width, (r*pos+p)*b.slots
+			last := to + b.slots - layers + layer
 			if sum.F64 != nil {
 				addValues(sum.F64[to:to+n], part.F64[from:from+n])
+				sum.F64[last] += part.F64[from+width-1]
 			} else {
 				addValues(sum.F32[to:to+n], part.F32[from:from+n])
+				sum.F32[last] += part.F32[from+width-1]
 			}
 		}
 	}

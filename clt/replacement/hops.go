@@ -26,13 +26,7 @@ func (b *builder) downInputs(l, pos int) (downInputs, error) {
 	if err != nil {
 		return downInputs{}, err
 	}
-	s := gpt2.Array{Shape: []int{pos, b.slots, b.CLT.DModel}}
-	if n := pos * b.slots * b.CLT.DModel; b.LM.Double {
-		s.F64 = b.sources[l].F64[:n]
-	} else {
-		s.F32 = b.sources[l].F32[:n]
-	}
-	in := downInputs{hop: []any{b.dividedPattern(l, 0, pos, true), proj, value}, sources: []any{s.Tensor(b.LM.Double)}}
+	in := downInputs{hop: []any{b.dividedPattern(l, 0, pos, true), proj, value}, sources: []any{b.resident(beginning(b.sources[l], pos))}}
 	if b.CLT.Skip {
 		ln2, err := b.LM.WeightTensors(l, "ln_2.weight")
 		if err != nil {
@@ -68,7 +62,7 @@ func (l *Local) dividedPattern(layer, start, end int, turned bool) *tensors.Tens
 			}
 		}
 	}
-	return a.Tensor(l.LM.Double)
+	return l.resident(a)
 }
 
 // hopKey names the matrices of one layer's attention.

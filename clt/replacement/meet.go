@@ -2,6 +2,7 @@ package replacement
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -31,6 +32,13 @@ func (b *builder) meetAll(ctx context.Context, rows []row, keys []int, cut int, 
 	for i := range jobs {
 		jobs[i] = span{i, i + 1}
 	}
+	defer func() {
+		for _, a := range arrivals {
+			if a.stream != nil {
+				free(a.stream)
+			}
+		}
+	}()
 	err := b.abreast(ctx, jobs, func(ctx context.Context, b *builder, s span) (err error) {
 		arrivals[s.from], err = b.ascend(ctx, sources, batches[s.from], cut, low, func(s, row int, w float64) {
 			if sources[s].layer < rows[row].layer {
@@ -47,22 +55,23 @@ func (b *builder) meetAll(ctx context.Context, rows []row, keys []int, cut int, 
 	}
 	chunks := b.plan(high)
 	return b.abreast(ctx, spans(chunks), func(ctx context.Context, b *builder, s span) error {
-		up := b.gather(arrivals, chunks[s.from].pos)
-		defer up.free()
 		for _, c := range chunks[s.from:s.to] {
 			stream, edges, err := b.sweep(ctx, high, c, cut)
 			if err != nil {
 				return err
 			}
-			met, err := b.meet(stream, up)
+			met, err := b.meet(stream, arrivals, c.pos)
 			if err != nil {
 				return err
 			}
 			b.storeLanes(c, done, func(i, lane int) {
 				b.unpack(b.rows[keys[at[i]]], high[i], edges, gpt2.Array{}, lane, c.pos)
-				for k, s := range up.lanes {
-					if s >= 0 {
-						add(at[i], sources[s].column, met.At(lane*len(up.lanes)+k))
+				for a, m := range met {
+					lanes := arrivals[a].lanes
+					for k, s := range lanes {
+						if s >= 0 && m.Len() > 0 {
+							add(at[i], sources[s].column, m.At(lane*len(lanes)+k))
+						}
 					}
 				}
 			})
@@ -71,43 +80,40 @@ func (b *builder) meetAll(ctx context.Context, rows []row, keys []int, cut int, 
 	})
 }
 
-// meeting are the sources that some targets may meet at the cut.
-type meeting struct {
-	lanes  []int           // sources; -1 pads
-	stream *tensors.Tensor // [pos, d_model, lane]
-}
-
-func (m meeting) free() { free(m.stream) }
-
-// gather joins the arrived sources that are not behind the first pos positions.
-func (b *builder) gather(arrivals []arrived, pos int) meeting {
-	var m meeting
-	d := b.CLT.DModel
-	for _, a := range arrivals {
-		if a.start < pos {
-			m.lanes = append(m.lanes, a.lanes...)
-		}
+// meet contracts streams [pos, lane, d_model] at the cut with the sources that arrived
+// there: for each batch of those [lane, source], empty if it is behind all of the
+// streams' positions. It frees the streams.
+func (b *builder) meet(stream *tensors.Tensor, arrivals []arrived, pos int) ([]gpt2.Array, error) {
+	length, end := b.length(), pos
+	if b.LM.CompilesShapes() {
+		end = length // few shapes to compile
 	}
-	for b.LM.CompilesShapes() && len(m.lanes)%64 != 0 {
-		m.lanes = append(m.lanes, -1)
+	turn, err := gpt2.Plain(b.LM, fmt.Sprintf("turn|%d", end), turnGraph(end))
+	if err != nil {
+		return nil, err
 	}
-	n, column := len(m.lanes), 0
-	all := gpt2.NewArray([]int{pos, d, n}, b.LM.Double)
-	for _, a := range arrivals {
+	meet, err := gpt2.Plain(b.LM, fmt.Sprintf("meet|%d", length), meetGraph(length))
+	if err != nil {
+		return nil, err
+	}
+	down, err := turn.Call1(stream)
+	_ = stream.FinalizeAll()
+	if err != nil {
+		return nil, fmt.Errorf("replacement: attribute: %w", err)
+	}
+	defer free(down)
+	met := make([]gpt2.Array, len(arrivals))
+	for i, a := range arrivals {
 		if a.start >= pos {
 			continue
 		}
-		for i := range (pos - a.start) * d {
-			copyRow(all, (a.start*d+i)*n+column, a.stream, i*len(a.lanes), len(a.lanes))
+		out, err := meet.Call1(down, a.stream)
+		if err != nil {
+			return nil, fmt.Errorf("replacement: attribute: %w", err)
 		}
-		column += len(a.lanes)
+		if met[i], err = gpt2.TakeTensor(out); err != nil {
+			return nil, err
+		}
 	}
-	m.stream = all.Tensor(b.LM.Double)
-	return m
-}
-
-// meet contracts streams [pos, lane, d_model] at the cut with the sources that
-// arrived there: [lane, source]. It frees the streams.
-func (b *builder) meet(stream *tensors.Tensor, up meeting) (gpt2.Array, error) {
-	return b.contracted("meet|", meetGraph, stream, up.stream)
+	return met, nil
 }

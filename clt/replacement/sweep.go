@@ -168,15 +168,13 @@ func spans(chunks []chunk) []span {
 }
 
 // abreast does the jobs, each with a builder that shares all but the inputs of its
-// steps. On the Go backend, whose small operations run on one core, two at a time: a
-// row is written by one job alone, so that the matrix does not depend on the order.
+// steps. Two at a time: small operations run on one core, and what the host does for
+// one of them need not wait for the other. What a job writes is written by it alone, so
+// that the matrix does not depend on the order.
 func (b *builder) abreast(ctx context.Context, jobs []span, do func(ctx context.Context, b *builder, s span) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	workers := 2
-	if b.LM.CompilesShapes() || len(jobs) < 2 {
-		workers = 1
-	}
+	workers := min(2, len(jobs))
 	next := make(chan span, len(jobs))
 	for _, s := range jobs {
 		next <- s

@@ -32,7 +32,7 @@ func (b *builder) upSources(last int) []upSource {
 	for l := range layers {
 		for p := range length {
 			if l <= last && !(compat && p == 0) { // circuit-tracer has no errors at position 0
-				list = append(list, upSource{column, l, p, b.slots - layers + l, false})
+				list = append(list, upSource{column, l, p, b.widths[l] - 1, false})
 			}
 			column++
 		}
@@ -58,8 +58,8 @@ type rising struct {
 // arrived are sources that were carried up to the cut.
 type arrived struct {
 	start  int
-	lanes  []int      // sources; -1 pads
-	stream gpt2.Array // [pos-start, d_model, lane]
+	lanes  []int           // sources; -1 pads
+	stream *tensors.Tensor // [lane, pos-start, d_model], on the device
 }
 
 // planUp sorts sources into batches as plan does targets: by position, within a
@@ -76,11 +76,14 @@ func (b *builder) planUp(sources []upSource, groups, cut int) []rising {
 	for g, members := range byGroup {
 		sort.SliceStable(members, func(i, j int) bool { return layerOf(members[i]) < layerOf(members[j]) })
 		b.split(members, layerOf, func(batch []int) {
-			list = append(list, rising{b.entering(batch, cut+2, layerOf), (length*g + groups - 1) / groups})
+			list = append(list, rising{b.entering(batch, cut+2, layerOf), groupStart(g, groups, length)})
 		})
 	}
 	return list
 }
+
+// groupStart is the first position of a range of positions, of so many.
+func groupStart(g, groups, length int) int { return (length*g + groups - 1) / groups }
 
 // lowTargets are the targets of the layers up to the cut, laid out by position.
 type lowTargets struct {
@@ -132,7 +135,7 @@ func (b *builder) written(sources []upSource, lanes []int, layer, start int) ent
 		if layer < 0 {
 			copyRow(e.vec, k*d, b.standing, (s.pos*2+s.slot)*d, d)
 		} else {
-			copyRow(e.vec, k*d, b.sources[layer], (s.pos*b.slots+s.slot)*d, d)
+			copyRow(e.vec, k*d, b.sources[layer], (s.pos*b.widths[layer]+s.slot)*d, d)
 		}
 	}
 	return e
@@ -192,8 +195,8 @@ func (b *builder) stepUp(f form, l, start int, stream *tensors.Tensor, single, w
 		return nil, err
 	}
 	pattern := b.dividedPattern(l, start, b.length(), false)
-	rows, written := single.inputs(b.LM.Double), writes.inputs(b.LM.Double)
-	targets := rest(low.vec[l], start).Tensor(b.LM.Double)
+	rows, written := b.inputs(single), b.inputs(writes)
+	targets := b.resident(rest(low.vec[l], start))
 	defer func() {
 		free(pattern, targets)
 		free(rows...)
@@ -209,6 +212,18 @@ func (b *builder) stepUp(f form, l, start int, stream *tensors.Tensor, single, w
 	return exec.Call(append(append(in, written...), targets)...)
 }
 
+// beginning are the first n of the first axis of an array; it shares memory.
+func beginning(a gpt2.Array, n int) gpt2.Array {
+	size := a.Len() / a.Shape[0] * n
+	r := gpt2.Array{Shape: append([]int{n}, a.Shape[1:]...)}
+	if a.F64 != nil {
+		r.F64 = a.F64[:size]
+	} else {
+		r.F32 = a.F32[:size]
+	}
+	return r
+}
+
 // rest is an array from an index of its first axis on; it shares memory.
 func rest(a gpt2.Array, start int) gpt2.Array {
 	n := a.Len() / a.Shape[0]
@@ -221,27 +236,27 @@ func rest(a gpt2.Array, start int) gpt2.Array {
 	return r
 }
 
-// arrive copies carried sources to the host, [pos, d_model, row].
-func (b *builder) arrive(f form, start int, stream *tensors.Tensor, single entry) (gpt2.Array, error) {
+// arrive turns carried sources to [row, pos, d_model].
+func (b *builder) arrive(f form, start int, stream *tensors.Tensor, single entry) (*tensors.Tensor, error) {
 	exec, err := gpt2.Plain(b.LM, "arrive|"+f.String()+"|"+b.key, arrivalGraph(f))
 	if err != nil {
-		return gpt2.Array{}, err
+		return nil, err
 	}
 	in := []any{make([]int32, b.length()-start)}
 	if f.streams {
 		in = append(in, stream)
 	}
 	if f.single {
-		rows := single.inputs(b.LM.Double)
+		rows := b.inputs(single)
 		defer free(rows...)
 		in = append(in, rows...)
 	}
 	out, err := exec.Call(in...)
 	if err != nil {
-		return gpt2.Array{}, fmt.Errorf("replacement: attribute: %w", err)
+		return nil, fmt.Errorf("replacement: attribute: %w", err)
 	}
 	if stream != nil {
 		_ = stream.FinalizeAll()
 	}
-	return gpt2.TakeTensor(out[0])
+	return out[0], nil
 }
