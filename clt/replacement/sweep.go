@@ -32,7 +32,7 @@ func (c chunk) lanes() []int {
 // over which eight groups pay.
 const (
 	groupWork = 1 << 30
-	fineWork  = 1 << 37
+	fineWork  = 1 << 39
 )
 
 // groups is into how many ranges of positions the targets are sorted.
