@@ -64,23 +64,30 @@ def test_engine_ends_with_the_kernel(kernel):
 
 @linux
 def test_stop_button_cancels_the_call_and_keeps_the_engine(kernel):
+    """Within a second. What a busy machine cannot blur is counted: the engine's own steps of 10 ms each after the button."""
     k = kernel()
     pid, _ = numbers(k.cell(lab_cell(ENGINE)))
-    message = k.send(lab_cell("lab.Open().SelfTest(3000, 10)"))
-    k.wait(message, until=draws_bar)
-    time.sleep(3)
-    begin = time.monotonic()
-    k.manager.interrupt_kernel()
-    outputs, status = k.wait(message)
-    took = time.monotonic() - begin
-    assert status == "error", "Run All must stop after an interrupt"
-    assert took < 2 * TIME_FACTOR
-    texts = [o[1] for o in outputs]
-    assert any("was interrupted" in t for t in texts), texts
-    drawn = [o for o in outputs if draws_bar(o)]
-    assert 4 <= len(drawn) <= 4 * (3 + took) + 3, f"{len(drawn)} drawings of the bar in {3 + took:.1f} s"
-    pid2, steps = numbers(k.cell(lab_cell(ENGINE)))
-    assert pid2 == pid and 50 < steps < 2900
+    seconds = []
+    for attempt in range(3):
+        before = numbers(k.cell(lab_cell(f"lab.Open().SelfTest(1, 0)\nfmt.Println(lab.Open().SelfTest(1, {attempt}))")))[0]
+        message = k.send(lab_cell(f"lab.Open().SelfTest(3000, 10)\n_ = {attempt}"))
+        k.wait(message, until=draws_bar)
+        time.sleep(1.5)
+        begin = time.monotonic()
+        k.manager.interrupt_kernel()
+        outputs, status = k.wait(message)
+        seconds.append(time.monotonic() - begin)
+        assert status == "error", "Run All must stop after an interrupt"
+        texts = [o[1] for o in outputs if o[0] in ("display_data", "update_display_data")]
+        assert "was interrupted" in texts[-1] and texts[-2].startswith("selftest: stopped at"), f"first what was reached, then the red line, then nothing: {texts}"
+        reached = numbers(texts[-2])[0]
+        drawn = [o for o in outputs if draws_bar(o)]
+        assert 2 <= len(drawn) <= 4 * (1.5 + seconds[-1]) + 3, f"{len(drawn)} drawings of the bar in {1.5 + seconds[-1]:.1f} s"
+        pid2, steps = numbers(k.cell(lab_cell(ENGINE)))
+        more = steps - 3 - before - reached
+        assert pid2 == pid and reached > 20 and 0 <= more <= 100, f"the engine did {more} steps of 10 ms after the last that was told"
+    print("stop button: the cell was back after " + ", ".join(f"{s:.3f}" for s in seconds) + " s", file=sys.stderr)
+    assert min(seconds) < 1
 
 
 @linux
