@@ -142,7 +142,7 @@ func (c TrainConfig) Validate() error {
 		{"report_every", float64(c.ReportEvery), 1, math.MaxInt32},
 	} {
 		if !(f.value >= f.min && f.value <= f.max) {
-			return fmt.Errorf("clt: train config: %s is %g, must be between %g and %g", f.name, f.value, f.min, f.max)
+			return fmt.Errorf("clt: train config: %s is %.10g, must be between %.10g and %.10g", f.name, f.value, f.min, f.max)
 		}
 	}
 	if c.Batch%c.Accumulate != 0 {

@@ -62,7 +62,7 @@ func (c TrainConfig) Validate() error {
 		{"save_every", float64(c.SaveEvery), 0, math.MaxInt32}, {"eval_every", float64(c.EvalEvery), 0, math.MaxInt32},
 	} {
 		if !(f.value >= f.min && f.value <= f.max) {
-			return fmt.Errorf("gpt2: train: %s is %g, must be between %g and %g", f.name, f.value, f.min, f.max)
+			return fmt.Errorf("gpt2: train: %s is %.10g, must be between %.10g and %.10g", f.name, f.value, f.min, f.max)
 		}
 	}
 	if c.Batch%c.parts() != 0 {

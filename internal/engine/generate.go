@@ -27,6 +27,9 @@ func (s *Service) Generate(ctx context.Context, req wire.GenerateRequest, report
 	if err != nil {
 		return out, err
 	}
+	if !(req.Temperature >= 0) || req.TopK < 0 || !(req.TopP >= 0 && req.TopP <= 1) {
+		return out, fmt.Errorf("engine: generate: temperature %g, top-k %d, top-p %g; give a temperature of 0 (greedy) or more, a top-k of 0 (all) or more, a top-p from 0 to 1", req.Temperature, req.TopK, req.TopP)
+	}
 	for _, id := range req.Stop {
 		if id < 0 || int(id) >= m.Config.DVocab {
 			return out, fmt.Errorf("engine: generate: stop token %d is outside the vocabulary 0..%d of %s; give an id of its tokens", id, m.Config.DVocab-1, m.Name)

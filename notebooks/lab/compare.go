@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
 
@@ -13,9 +14,18 @@ import (
 func (s *Session) Compare(others ...*Session) *Comparison {
 	c := &Comparison{}
 	for _, x := range append([]*Session{s}, others...) {
+		if x == nil {
+			fail("compare", errNothing("session", "lab.Open and With give one"))
+			return c
+		}
 		c.Evaluations = append(c.Evaluations, x.Eval())
 	}
 	return c
+}
+
+// errNothing is the error for a value that a cell has declared and not made.
+func errNothing(what, cure string) error {
+	return &wire.Error{Message: "lab: compare: the other " + what + " is nil", Cure: cure}
 }
 
 // Comparison holds evaluations side by side.
@@ -40,6 +50,10 @@ func (c *Comparison) Output() viz.Output {
 // runs. Features are matched by layer, position and number; those of two different
 // transcoders are never the same.
 func (g *Graph) Compare(other *Graph) *GraphComparison {
+	if other == nil {
+		fail("compare", errNothing("graph", "Session.Graph gives one"))
+		return &GraphComparison{}
+	}
 	c := &GraphComparison{A: g, B: other, Diff: attribution.Compare(g.Graph, other.Graph, 1e-3)}
 	at, same := map[attribution.ID]bool{}, g.CLT.SHA256 == other.CLT.SHA256
 	for _, n := range g.Nodes {

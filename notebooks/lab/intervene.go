@@ -14,6 +14,10 @@ import (
 // outputs, attention and LayerNorm are frozen otherwise: the direct effect, which
 // the graph predicts exactly. WithMode changes that.
 func (s *Session) Intervene(prompt string, edits []string, options ...InterveneOption) *Effect {
+	if len(edits) == 0 {
+		fail("intervene", errNoEdit)
+		return &Effect{}
+	}
 	return s.intervene(wire.InterveneRequest{Prompt: wire.Prompt{Text: prompt}, Edits: edits}, options)
 }
 
@@ -42,6 +46,9 @@ func (s *Session) intervene(req wire.InterveneRequest, options []InterveneOption
 	})
 	return e
 }
+
+// errNoEdit is for a list of edits that came out empty, as when a prune left no feature.
+var errNoEdit = &wire.Error{Message: "lab: there is no edit, so nothing would change", Cure: "give at least one, such as lab.Ablate(g.Reading(\" France\", 8))"}
 
 // InterveneOption changes how Intervene and Swap work.
 type InterveneOption func(*wire.InterveneRequest)
@@ -144,6 +151,10 @@ func orNothing(list []string) string {
 // its threshold, and in the model itself with nothing frozen.
 func (s *Session) WhatIf(prompt string, edits []string, track ...string) *WhatIf {
 	w := &WhatIf{}
+	if len(edits) == 0 {
+		fail("whatif", errNoEdit)
+		return w
+	}
 	s.do("whatif", wire.WhatIfRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Edits: edits, Track: track}, &w.WhatIfResponse, nil)
 	return w
 }

@@ -2,36 +2,57 @@ package lab
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
+	"strings"
 
+	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
+
+// maxOperands is how many operands there may be: their pairs are run one by one.
+const maxOperands = 100
 
 // Operands asks the same question of all pairs of n operands and records which
 // features are active on its last token. The format takes two numbers: " %d plus %d
 // is".
 func (s *Session) Operands(format string, n int) *Operands {
 	o := &Operands{N: n}
-	at := map[[2]int]int{}
-	for a := range n {
-		for b := range n {
-			f := s.Encode(fmt.Sprintf(format, a, b))
-			for _, x := range f.Active {
-				if x.Pos != len(f.Tokens)-1 {
-					continue
-				}
-				k := [2]int{x.Layer, x.Index}
-				i, seen := at[k]
-				if !seen {
-					i = len(o.Features)
-					at[k] = i
-					o.Features = append(o.Features, Operand{Layer: x.Layer, Index: x.Index, Values: make([]float64, n*n)})
-				}
-				o.Features[i].Values[a*n+b] = x.Value
+	if strings.Count(format, "%d") != 2 || strings.Count(format, "%") != 2 || n < 1 || n > maxOperands {
+		fail("operands", &wire.Error{Message: fmt.Sprintf("lab: operands: %d numbers in %q", n, format),
+			Cure: fmt.Sprintf("give a text with two places for a number, as in \" %%d plus %%d is\", and from 1 to %d numbers", maxOperands)})
+		return o
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	bar, at := newBar("operands"), map[[2]int]int{}
+	for pair := range n * n {
+		f := &Encoding{}
+		req := wire.EncodeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: fmt.Sprintf(format, pair/n, pair%n)}}
+		if err := s.call(ctx, "encode", req, &f.EncodeResponse, nil); err != nil {
+			bar.finish(err)
+			fail("operands", err)
+			return o
+		}
+		bar.update(wire.Progress{Phase: "operands", Done: pair + 1, Total: n * n})
+		for _, x := range f.Active {
+			if x.Pos != len(f.Tokens)-1 {
+				continue
 			}
+			k := [2]int{x.Layer, x.Index}
+			i, seen := at[k]
+			if !seen {
+				i = len(o.Features)
+				at[k] = i
+				o.Features = append(o.Features, Operand{Layer: x.Layer, Index: x.Index, Values: make([]float64, n*n)})
+			}
+			o.Features[i].Values[pair] = x.Value
 		}
 	}
+	bar.finish(nil)
 	for i := range o.Features {
 		o.Features[i].n = n
 	}

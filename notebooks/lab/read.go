@@ -132,6 +132,10 @@ func named(verb string, arrays map[string]Array, name string) Array {
 			have = append(have, n)
 		}
 		slices.Sort(have)
+		if len(have) == 0 {
+			fail(verb, &wire.Error{Message: fmt.Sprintf("lab: nothing was recorded, so there is no %q", name), Cure: "name hooks in Run, or give Intervene the option lab.Keep()"})
+			return a
+		}
 		fail(verb, fmt.Errorf("lab: nothing was recorded as %q; there is %s", name, strings.Join(have[:min(8, len(have))], ", ")))
 	}
 	return a

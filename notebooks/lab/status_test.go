@@ -103,3 +103,20 @@ func TestCuresForCells(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What is nothing is said in one line, before any engine is asked.
+func TestNothingGiven(t *testing.T) {
+	for want, call := range map[string]func(){
+		"the other graph is nil; ":                               func() { (&Graph{}).Compare(nil) },
+		"the other session is nil; ":                             func() { (*Session)(nil).Compare() },
+		"there is no edit, so nothing would change; ":            func() { (&Session{}).Intervene("x", nil) },
+		"no edit, so nothing":                                    func() { (&Session{}).WhatIf("x", nil) },
+		"2 numbers in \" %d plus\"; give a text with two places": func() { (&Session{}).Operands(" %d plus", 2) },
+		"give Intervene the option lab.Keep()":                   func() { named("effect", nil, "logits") },
+	} {
+		shown, status := screen(t)
+		if call(); *status != 1 || len(*shown) != 1 || !strings.Contains((*shown)[0].Plain, want) {
+			t.Errorf("status %d, %v; want %q", *status, *shown, want)
+		}
+	}
+}
