@@ -115,6 +115,21 @@ def found(nb):
     return texts or ([last] if last else [])
 
 
+def read(path):
+    """A notebook that is one; otherwise the program ends with one line."""
+    import nbformat
+
+    try:
+        nb = nbformat.read(path, as_version=4)
+        nbformat.validate(nb)
+    except OSError:
+        raise
+    except Exception as err:  # JSON, Unicode and validation errors have no class in common
+        why = next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)
+        sys.exit(f"notebook: {shown(path)} is no valid notebook: {why[:200]}; is it complete? clt nb check names every fault")
+    return nb
+
+
 def shown(path):
     try:
         return str(path.resolve().relative_to(pathlib.Path.cwd().resolve()))
@@ -137,15 +152,13 @@ def why_failed(nb, err):
 
 
 def run_command(args):
-    import nbformat
-
     (OUT / "nb").mkdir(parents=True, exist_ok=True)
     if not os.access(OUT / "nb", os.W_OK):  # before the work, not after it
         raise OSError(errno.EACCES, "nothing can be written there", str(OUT / "nb"))
     for path in args.notebooks:
         print(f"{shown(path)}:", flush=True)
         begin = time.monotonic()
-        nb = nbformat.read(path, as_version=4)
+        nb = read(path)
         try:
             seconds = execute(nb, path.resolve(), args.kernel)
         except Exception as err:
@@ -164,12 +177,10 @@ def run_command(args):
 
 
 def report_command(args):
-    import nbformat
-
     if args.output and len(args.notebooks) > 1:
         sys.exit("notebook: -o takes one notebook; leave it out to write to out/")
     for path in args.notebooks:
-        nb = nbformat.read(path, as_version=4)
+        nb = read(path)
         page = args.output or OUT / (path.stem + ".html")
         print(f"report: {shown(page)} ({report(nb, path.stem, page, not args.no_input) / 1024:.0f} KiB)")
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 
 import nbformat
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from conftest import ROOT, lab_cell
 
 sys.path.insert(0, str(ROOT / "notebooks" / "templates"))
+import harmless  # noqa: E402
 import page as template  # noqa: E402
 
 
@@ -69,20 +71,52 @@ HOSTILE = [
     "<a href='java\tscript:window.__pwn=1'>x</a>", "<form action='https://example.org'><input></form>", "<img src='https://example.org/x.png'>",
     "<div style='background:url(https://example.org)'>x</div>", "<meta http-equiv=refresh content='0;url=https://example.org'>", "<img src=x onerror=window.__pwn=1",
     "<math><mtext><style><img src=x onerror=window.__pwn=1></style></mtext></math>", "<details open ontoggle=window.__pwn=1>x</details>", "<object data='data:text/html,x'></object>",
+    # what a parser that is not a browser's reads in another way
+    "<!--><img src=x onerror=window.__pwn=1>-->", "<!--x--!><img src=x onerror=window.__pwn=1>-->", "<![CDATA[><img src=x onerror=window.__pwn=1>]]>", "<?x ><img src=x onerror=window.__pwn=1>?>",
+    *[f'<{t}><p title="</{t}><img src=x onerror=window.__pwn=1>">' for t in ("textarea", "title", "noscript", "xmp", "noembed", "noframes", "style")],
+    "<p title='a' \"=\"><img src=x onerror=window.__pwn=1>\">", "<scr\x00ipt>window.__pwn=1</script>", "<!-- --><p><!--><script>window.__pwn=1</script>--></p>", "<plaintext>",
+    "<img/src=x/onerror=window.__pwn=1>", '<img src="x"onerror=window.__pwn=1>', "<script/x>window.__pwn=1</script>", "<a href='java&#115;cript:window.__pwn=1'>x</a>", "</div></main><b>out</b>",
 ]
+MARKDOWN = [
+    "[x](javascript:window.__pwn=1)", "![x](javascript:window.__pwn=1)", "[x]: javascript:window.__pwn=1\n\n[x]", "<javascript:window.__pwn=1>", "[a](data:text/html,<script>window.__pwn=1</script>)",
+    "[a](JaVaScRiPt:window.__pwn=1)", "[a](java&#115;cript:window.__pwn=1)", "[x](vbscript:x)", "[x](file:///etc/passwd)", "$\\href{javascript:window.__pwn=1}{x}$", "$\\text{<img src=x onerror=window.__pwn=1>}$",
+    "$a<img src=x onerror=window.__pwn=1>b$", '<p title="`" onclick=window.__pwn=1 `">x', "`a`<img src=x onerror=window.__pwn=1>`b`", "``a ` <img src=x onerror=window.__pwn=1>`` ` <img src=x onerror=window.__pwn=2>",
+    "# <img src=x onerror=window.__pwn=1>", "[<img src=x onerror=window.__pwn=1>](#)", "![<img src=x onerror=window.__pwn=1>](x)", "$\\frac$",
+]
+
+
+class Scan(HTMLParser):
+    """What runs or leads to something that runs, of a text in which nothing is hidden from this parser."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        leads = [n for n, v in attrs if n.startswith("on") or n in ("href", "src") and not re.match(r"#|https?://|data:image/", v or "")]
+        if tag in ("script", "iframe", "form", "object", "style", "svg", "meta", "textarea", "title", "noscript", "xmp", "plaintext") or leads:
+            self.found.append(self.get_starttag_text())
+
+    def handle_comment(self, data):
+        self.found.append("<!--" + data)
+
+    handle_decl = handle_pi = unknown_decl = handle_comment
 
 
 def hostile(path):
     """A notebook that was written by somebody who means no good."""
-    make(path, "md:# Title\n\n" + "\n\n".join(HOSTILE), *["%%\n// nothing"] * 4)
+    make(path, "md:# Title\n\n" + "\n\n".join(HOSTILE), *["%%\n// nothing"] * 4, *["md:" + m for m in MARKDOWN])
     nb = nbformat.read(path, 4)
     new = nbformat.v4.new_output
     nb.cells[1].outputs = [new("display_data", {"text/html": h, "text/plain": f"plain {i}"}) for i, h in enumerate(HOSTILE)]
     nb.cells[2].outputs = [new("display_data", {"text/html": h, "text/plain": f"ours {i}"}, metadata={"clt": {"kind": "graph", "v": 1}}) for i, h in enumerate(HOSTILE)]
     nb.cells[3].outputs = [new("display_data", {"application/javascript": "window.__pwn=1"}), new("display_data", {"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><script>window.__pwn=1</script></svg>"}),
                            new("display_data", {"text/markdown": HOSTILE[0]}), new("display_data", {"text/latex": "$x$<script>window.__pwn=1</script>"}),
-                           new("stream", name="stdout", text=HOSTILE[0]), new("error", ename=HOSTILE[0], evalue=HOSTILE[1], traceback=[HOSTILE[0], "\x1b[31mred\x1b[0m"])]
+                           new("stream", name="stdout", text=HOSTILE[0]), new("error", ename=HOSTILE[0], evalue=HOSTILE[1], traceback=[HOSTILE[0], "\x1b[31mred\x1b[0m"]),
+                           new("display_data", {"image/png": '"><img src=x onerror=window.__pwn=1>'}), new("display_data", {"image/png": "AAAA"}, metadata={"image/png": {"width": '1"onerror="window.__pwn=1'}}),
+                           new("display_data", {"text/plain": "x"}, metadata={"clt": "no object"})]
     nb.cells[4].outputs = [new("display_data", {"text/html": "<table><tr><td><b>kept</b></td></tr></table>", "text/plain": "x"})]
+    nb.metadata["title"], nb.metadata["clt"] = HOSTILE[1], {"x</script><script>window.__pwn=1": "</script><img src=x onerror=window.__pwn=1>"}
     nbformat.write(nb, path)
     return path
 
@@ -92,11 +126,23 @@ def test_foreign_outputs_cannot_run(tmp_path):
     assert done.returncode == 0, done.stderr
     html = (tmp_path / "h.html").read_text()
     body = html[html.index("<main"):html.index("</main>")]
-    scan = template._Scan()
+    scan = Scan()
     scan.feed(body)
-    assert scan.scripts == [] and scan.bad == "", scan.bad
+    assert scan.found == []
     assert "<b>kept</b>" in body and "plain 1" in body and "ours 1" in body, "plain text must stand in for what was left out"
     assert "data:image/svg+xml;base64," in body and html.count("<script") == 2, "our two scripts and no other"
+    allowed = re.search(r"script-src ([^;]*);", html).group(1)
+    assert allowed == harmless._named(template._SCRIPT), "the policy names our script and no other"
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"cells": 7}', '{"nbformat": 4, "nbformat_minor": 5, "metadata": {"title": 7}, "cells": []}', '{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}',
+                                  '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}', "\xff"])
+def test_what_is_no_notebook_is_said_in_one_line(tmp_path, text):
+    (tmp_path / "x.ipynb").write_text(text, encoding="latin-1")
+    for command in ("report", "run"):
+        done = tool(command, tmp_path / "x.ipynb")
+        lines = [x for x in done.stderr.strip().splitlines() if "Warning" not in x and not x.startswith("  ")]
+        assert done.returncode == 1 and len(lines) == 1 and "x.ipynb is no valid notebook" in lines[0], done.stderr
 
 
 @pytest.mark.parametrize("name, texts", [("swap", '"\\u003cp>","title"'), ("alive", '"\\u003cp>","tail","title"')])
@@ -104,11 +150,11 @@ def test_only_our_script_is_ours(name, texts):
     swap = (ROOT / "viz" / "frame" / f"{name}.js").read_text()
     ours = "".join(x.strip() + "\n" for x in swap.splitlines() if x.strip() and not x.strip().startswith("//")).rstrip("\n")
     good = "<div><script>" + ours + "(" + texts + ");</script></div>"
-    assert template.harmless(good, True)
-    assert not template.harmless(good, False), "not without our mark"
+    assert harmless.harmless(good, True)
+    assert not harmless.harmless(good, False), "not without our mark"
     for bad in (good.replace('"title");', '"title");window.__pwn=1;'), good.replace('"title")', '"title"+window.__pwn())'), good.replace("(function", "x=1;(function"),
                 good.replace("<script>", "<script src='data:,x'>"), good.replace('"title"', "window"), good.replace("</script>", "")):
-        assert not template.harmless(bad, True), bad[-80:]
+        assert not harmless.harmless(bad, True), bad[-80:]
 
 
 def test_report_counts_numbers_and_says_where_from(tmp_path):

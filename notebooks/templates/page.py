@@ -8,8 +8,8 @@ import json
 import pathlib
 import re
 import shlex
-from html.parser import HTMLParser
 
+from harmless import harmless, inert, policy
 from latex2mathml.converter import convert
 from nbconvert.preprocessors import Preprocessor
 from pygments.formatters import HtmlFormatter
@@ -26,9 +26,10 @@ def mathml(source):
     def one(m):
         if m.group(1):
             return m.group(1)
-        if m.group(2):
-            return convert(m.group(2).strip(), display="block")
-        return convert(m.group(3))
+        try:
+            return convert(m.group(2).strip(), display="block") if m.group(2) else convert(m.group(3))
+        except Exception:  # whatever the converter makes of TeX that is none
+            return "`" + (m.group(2) or m.group(3)).strip().replace("`", "'").replace("\n", " ") + "`"
 
     return _TEX.sub(one, source)
 
@@ -52,114 +53,22 @@ class MathML(Preprocessor):
 
 # --- what may run ----------------------------------------------------------------------------------------------------
 
-# The two scripts that our outputs have, in all their versions: they put a sandboxed frame in place of the picture. Any other is
-# foreign.
-_SWAP = set((pathlib.Path(__file__).parent / "clt" / "swap.sha256").read_text().split())
-_DATA = json.JSONDecoder()
-_REFUSED = {"script", "iframe", "object", "embed", "applet", "form", "input", "button", "link", "meta", "base", "frame", "frameset",
-            "style", "template", "svg", "math", "video", "audio", "source", "portal", "body", "html", "head"}
-
-
-def _is_swap(script):
-    """Is it our script, called with texts and nothing else?"""
-    cut = script.find('("')  # the first text; the script itself has none in double quotes
-    if cut < 0 or hashlib.sha256(script[:cut].encode()).hexdigest() not in _SWAP:
-        return False
-    end = cut
-    while True:
-        try:
-            text, end = _DATA.raw_decode(script, end + 1)
-        except ValueError:
-            return False
-        if not isinstance(text, str):
-            return False
-        if script[end:].strip() == ");":
-            return True
-        if script[end:end + 1] != ",":
-            return False
-
-
-class _Scan(HTMLParser):
-    """Finds what could run, load or send something."""
-
-    def __init__(self):
-        super().__init__(convert_charrefs=True)
-        self.bad, self.script, self.scripts = "", None, []
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "script" and not attrs:
-            self.script = ""
-        elif tag in _REFUSED:
-            self.bad = self.bad or tag
-        for name, value in attrs:
-            value = re.sub(r"[\x00-\x20]", "", (value or "").lower())
-            link = r"#|https?://" if tag == "a" else "data:image/"
-            if name.startswith("on") or name in ("srcdoc", "action", "formaction", "background", "ping"):
-                self.bad = self.bad or name
-            elif name in ("src", "href", "xlink:href", "srcset", "data", "poster") and not re.match(link, value):
-                self.bad = self.bad or name
-            elif name == "style" and re.search(r"url\(|expression|@import|position:fixed", value):
-                self.bad = self.bad or name
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-
-    def handle_data(self, data):
-        if self.script is not None:
-            self.script += data
-
-    def handle_endtag(self, tag):
-        if tag == "script" and self.script is not None:
-            self.scripts.append(self.script)
-            self.script = None
-
-
-def harmless(text, ours):
-    """Can the HTML of an output stay as it is? Ours may have our scripts."""
-    scan = _Scan()
-    scan.feed(text)
-    scan.close()
-    if scan.script is not None or scan.bad or re.search(r"<[^>]*$", text):
-        return False
-    return all(ours and _is_swap(s) for s in scan.scripts)
-
-
-_SAFE_TAG = re.compile(
-    r"</?(?:a|abbr|b|blockquote|br|center|code|dd|del|details|div|dl|dt|em|h[1-6]|hr|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|"
-    r"summary|sup|table|tbody|td|tfoot|th|thead|tr|u|ul)"
-    r"(?:\s+(?:(?:class|id|title|alt|width|height|align|colspan|rowspan|scope|lang)=\"[^\"<>]*\"|open|"
-    r"href=\"(?:#|https?://)[^\"<>]*\"|src=\"data:image/[^\"<>]*\"))*\s*/?>", re.I)
-_AUTO_LINK = re.compile(r"<https?://[^\s<>]+>")
-_CODE = re.compile(r"(```.*?```|~~~.*?~~~|`[^`\n]*`)", re.S)
-
-
-def _inert(part):
-    def one(m):
-        safe = _SAFE_TAG.match(part, m.start()) or _AUTO_LINK.match(part, m.start())
-        return "<" if safe else "&lt;"
-
-    return re.sub(r"<(?=[A-Za-z/!?])", one, part)
-
-
-def inert(source):
-    """Markdown in which tags that could run or load something are text."""
-    return "".join(p if i % 2 else _inert(p) for i, p in enumerate(_CODE.split(source)))
-
-
 class Foreign(Preprocessor):
     """Shows outputs and Markdown of others so that nothing in them runs; comes before all that adds tags of ours."""
 
     said = "(an output that could run a script was left out)"
 
     def preprocess_cell(self, cell, resources, index):
-        if cell.cell_type == "markdown":
-            cell.source = inert(cell.source)
-        elif cell.cell_type == "raw":
+        if cell.cell_type == "raw":
             cell.cell_type, cell.source = "markdown", "~~~\n" + cell.source.replace("~~~", "~ ~ ~") + "\n~~~"
         for out in cell.get("outputs", []):
-            data = out.get("data")
+            data, meta = out.get("data"), out.get("metadata", {})
+            if not isinstance(meta.get("clt"), dict):
+                meta.pop("clt", None)
+            for kind in [k for k in meta if "/" in k]:
+                del meta[kind]  # sizes of pictures, which go into attributes
             if data is not None:
-                self.sanitise(data, "clt" in out.get("metadata", {}))
+                self.sanitise(data, "clt" in meta)
         return cell, resources
 
     def sanitise(self, data, ours):
@@ -172,10 +81,27 @@ class Foreign(Preprocessor):
             picture = base64.b64encode("".join(svg).encode()).decode()
             data["text/html"] = f'<img alt="a picture" src="data:image/svg+xml;base64,{picture}">'
         for kind in list(data):
-            if kind not in ("text/html", "text/plain", "image/png", "image/jpeg", "image/gif"):
+            picture = kind in ("image/png", "image/jpeg", "image/gif") and _BASE64.fullmatch("".join(data[kind]))
+            if kind not in ("text/html", "text/plain") and not picture:
                 del data[kind]  # Markdown, LaTeX, JavaScript, widgets: their plain text stays
         if not data:
             data["text/plain"] = self.said
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+
+
+class Policy(Preprocessor):
+    """Names the page's scripts for its content security policy; comes last, when all outputs are as they will stand."""
+
+    def preprocess(self, nb, resources):
+        shown = ["".join(o.data["text/html"]) for c in nb.cells for o in c.get("outputs", []) if "text/html" in o.get("data", {})]
+        resources["page_script"] = _SCRIPT
+        resources["script_policy"] = policy(shown, _SCRIPT)
+        return nb, resources
+
+
+_SCRIPT = (pathlib.Path(__file__).parent / "clt" / "page.js").read_text()
 
 
 # --- what the page says ----------------------------------------------------------------------------------------------
@@ -248,7 +174,7 @@ class Outline(Preprocessor):
     """Takes the title from the first h1, gives h2 and h3 anchors, and lists them in resources["outline"]."""
 
     def preprocess(self, nb, resources):
-        taken, outline, title = set(), [], nb.metadata.get("title", "")
+        taken, outline, title = set(), [], str(nb.metadata.get("title") or "")
         for cell in nb.cells:
             if cell.cell_type != "markdown":
                 continue
@@ -279,5 +205,6 @@ def configure(config):
     """Sets nbconvert's HTML exporter up to write our page; config is traitlets' Config."""
     config.HTMLExporter.template_name = "clt"
     config.HTMLExporter.extra_template_basedirs = [str(pathlib.Path(__file__).parent)]
-    config.HTMLExporter.preprocessors = [Origin, Foreign, MathML, Outline, Figures]
+    config.HTMLExporter.filters = {"inert": inert}
+    config.HTMLExporter.preprocessors = [Origin, Foreign, MathML, Outline, Figures, Policy]
     return config
