@@ -66,7 +66,7 @@ func (c Config) MarshalHF() ([]byte, error) {
 		Layers: c.Layers, DModel: c.DModel, Heads: c.Heads, DMLP: &c.DMLP, DVocab: c.DVocab, Context: c.Context,
 		Eps: &c.LayerNormEps, Tie: &c.TieEmbeddings, InitializerRang: 0.02}
 	if c.BOS >= 0 {
-		h.BOS, h.EOS = &c.BOS, &c.BOS
+		h.BOS, h.EOS = &c.BOS, idOrIDs{c.BOS}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

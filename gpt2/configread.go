@@ -1,11 +1,14 @@
 package gpt2
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
@@ -27,7 +30,7 @@ type hfConfig struct {
 	Eps             *float64 `json:"layer_norm_epsilon"`
 	Tie             *bool    `json:"tie_word_embeddings,omitempty"`
 	BOS             *int32   `json:"bos_token_id"`
-	EOS             *int32   `json:"eos_token_id"`
+	EOS             idOrIDs  `json:"eos_token_id"`
 	ScaleAttn       *bool    `json:"scale_attn_weights,omitempty"`
 	ScaleByLayer    bool     `json:"scale_attn_by_inverse_layer_idx,omitempty"`
 	CrossAttention  bool     `json:"add_cross_attention,omitempty"`
@@ -59,7 +62,7 @@ func ReadConfig(file string) (Config, error) {
 func ParseConfig(name string, data []byte) (Config, error) {
 	var h hfConfig
 	if err := strictjson.Unmarshal(data, 1, &h); err != nil {
-		return Config{}, fmt.Errorf("gpt2: %s is not a config: %w; correct it, or fetch it again", name, err)
+		return Config{}, fmt.Errorf("gpt2: %s is not a config: %w; correct it, or fetch it again", name, plainly(err))
 	}
 	if err := exactNames(data); err != nil {
 		return Config{}, fmt.Errorf("gpt2: %s: %w", name, err)
@@ -83,8 +86,8 @@ func ParseConfig(name string, data []byte) (Config, error) {
 	}
 	if h.BOS != nil {
 		c.BOS = *h.BOS
-	} else if h.EOS != nil {
-		c.BOS = *h.EOS
+	} else if len(h.EOS) > 0 {
+		c.BOS = h.EOS[0]
 	}
 	if c.BOS == libraryBOS && h.DVocab <= libraryBOS {
 		c.BOS = -1
@@ -93,6 +96,39 @@ func ParseConfig(name string, data []byte) (Config, error) {
 		return Config{}, fmt.Errorf("%w (in %s); correct it, or fetch it again", err, name)
 	}
 	return c, nil
+}
+
+// idOrIDs is a token id, a list of them, or null for none. A model may name several
+// that end its text.
+type idOrIDs []int32
+
+func (ids *idOrIDs) UnmarshalJSON(data []byte) error {
+	if data[0] != '[' && string(data) != "null" {
+		data = slices.Concat([]byte("["), data, []byte("]"))
+	}
+	err := json.Unmarshal(data, (*[]int32)(ids))
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		wrong.Field = "eos_token_id" // nobody else can tell
+	}
+	return err
+}
+
+func (ids idOrIDs) MarshalJSON() ([]byte, error) {
+	if len(ids) == 1 {
+		return json.Marshal(ids[0])
+	}
+	return json.Marshal([]int32(ids))
+}
+
+// plainly says in a config's own terms that a value has the wrong type.
+func plainly(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return err
+	}
+	kind := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Int32: "a whole number", reflect.Float64: "a number",
+		reflect.Bool: "true or false", reflect.String: "a text", reflect.Slice: "a list", reflect.Struct: "an object", reflect.Map: "an object"}[wrong.Type.Kind()]
+	return fmt.Errorf("%s should be %s, not %s", cmp.Or(wrong.Field, "the file"), kind, wrong.Value)
 }
 
 // libraryBOS is GPT-2's <|endoftext|>. Hugging Face's library writes it into the
@@ -110,11 +146,20 @@ func (h *hfConfig) supported() error {
 	default:
 		return fmt.Errorf("activation_function %q is not supported, GPT-2 has gelu_new", h.Activation)
 	}
-	if h.ScaleByLayer || h.CrossAttention || (h.ScaleAttn != nil && !*h.ScaleAttn) {
-		return fmt.Errorf("scale_attn_by_inverse_layer_idx, add_cross_attention and scale_attn_weights=false are not supported")
-	}
-	if h.EncoderDecoder || len(h.Pruned) > 0 || len(h.Quantization) > 0 && string(h.Quantization) != "null" {
-		return fmt.Errorf("is_encoder_decoder, pruned_heads and quantization_config are not supported")
+	for _, field := range []struct {
+		name, value string
+		set         bool
+	}{
+		{"scale_attn_by_inverse_layer_idx", "true", h.ScaleByLayer},
+		{"scale_attn_weights", "false", h.ScaleAttn != nil && !*h.ScaleAttn},
+		{"add_cross_attention", "true", h.CrossAttention},
+		{"is_encoder_decoder", "true", h.EncoderDecoder},
+		{"pruned_heads", "not empty", len(h.Pruned) > 0},
+		{"quantization_config", "there", len(h.Quantization) > 0 && string(h.Quantization) != "null"},
+	} {
+		if field.set {
+			return fmt.Errorf("%s is %s, which is not supported", field.name, field.value)
+		}
 	}
 	return nil
 }

@@ -46,6 +46,8 @@ func TestConfigContradictions(t *testing.T) {
 		"both names agree": {"num_hidden_layers": 4, "hidden_size": want.DModel, "max_position_embeddings": want.Context, "n_ctx": want.Context},
 		"the old context":  {"n_positions": nil, "n_ctx": want.Context},
 		"no pruned heads":  {"pruned_heads": map[string]any{}, "quantization_config": json.RawMessage("null")},
+		"several that end": {"eos_token_id": []int{1, 2}},
+		"none that ends":   {"eos_token_id": nil},
 		"what we ignore":   {"summary_type": "cls_index", "torch_dtype": "float16", "attn_pdrop": 0.1, "task_specific_params": map[string]any{"a": 1}},
 	} {
 		if got, err := parse(change); err != nil || got != want {
@@ -53,26 +55,40 @@ func TestConfigContradictions(t *testing.T) {
 		}
 	}
 	for says, change := range map[string]map[string]any{
-		"n_layer is 4 and num_hidden_layers 6": {"num_hidden_layers": 6},
-		"n_embd is":                            {"hidden_size": 1},
-		"n_positions is 32 and n_ctx 64":       {"n_ctx": 64},
-		"max_position_embeddings":              {"max_position_embeddings": 64},
-		"names are told apart":                 {"n_layer": nil, "N_LAYER": 4},
-		"pruned_heads":                         {"pruned_heads": map[string]any{"1": []int{0}}},
-		"quantization_config":                  {"quantization_config": map[string]any{"bits": 4}},
-		"is_encoder_decoder":                   {"is_encoder_decoder": true},
-		"bos_token_id -7":                      {"bos_token_id": -7},
-		"bos_token_id 97":                      {"bos_token_id": 97},
-		"layer_norm_epsilon is 3":              {"layer_norm_epsilon": 3},
-		"layer_norm_epsilon is 0":              {"layer_norm_epsilon": 0},
-		"more than any GPT-2":                  {"n_layer": 1 << 40},
-		"are more than any":                    {"vocab_size": 1 << 40},
-		"n_inner is -4":                        {"n_inner": -4},
-		"is not a config":                      {"n_embd": 1e30},
+		"n_layer is 4 and num_hidden_layers 6":                {"num_hidden_layers": 6},
+		"n_embd is":                                           {"hidden_size": 1},
+		"n_positions is 32 and n_ctx 64":                      {"n_ctx": 64},
+		"max_position_embeddings":                             {"max_position_embeddings": 64},
+		"names are told apart":                                {"n_layer": nil, "N_LAYER": 4},
+		"pruned_heads":                                        {"pruned_heads": map[string]any{"1": []int{0}}},
+		"quantization_config":                                 {"quantization_config": map[string]any{"bits": 4}},
+		"is_encoder_decoder":                                  {"is_encoder_decoder": true},
+		"bos_token_id -7":                                     {"bos_token_id": -7},
+		"bos_token_id 97":                                     {"bos_token_id": 97},
+		"layer_norm_epsilon is 3":                             {"layer_norm_epsilon": 3},
+		"layer_norm_epsilon is 0":                             {"layer_norm_epsilon": 0},
+		"more than any GPT-2":                                 {"n_layer": 1 << 40},
+		"are more than any":                                   {"vocab_size": 1 << 40},
+		"n_inner is -4":                                       {"n_inner": -4},
+		"is not a config":                                     {"n_embd": 1e30},
+		"n_layer should be a whole number, not number 2.5":    {"n_layer": 2.5},
+		"bos_token_id should be a whole number, not array":    {"bos_token_id": []int{1}},
+		"eos_token_id should be a whole number, not string":   {"eos_token_id": "x"},
+		"layer_norm_epsilon should be a number, not string":   {"layer_norm_epsilon": "1e-5"},
+		"tie_word_embeddings should be true or false":         {"tie_word_embeddings": 1},
+		"scale_attn_weights is false, which is not supported": {"scale_attn_weights": false},
+		"scale_attn_by_inverse_layer_idx is true":             {"scale_attn_by_inverse_layer_idx": true},
+		"add_cross_attention is true":                         {"add_cross_attention": true},
 	} {
 		if _, err := parse(change); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "tiny2/config.json") {
 			t.Errorf("%v: error %v, want %q", change, err, says)
 		}
+	}
+	if _, err := ParseConfig("x", []byte("[]")); err == nil || !strings.Contains(err.Error(), "the file should be an object, not array") {
+		t.Errorf("an array: %v", err)
+	}
+	if c, err := ParseConfig("x", []byte(`{"n_layer":1,"n_embd":2,"n_head":1,"vocab_size":3,"n_positions":4,"eos_token_id":[2,1]}`)); err != nil || c.BOS != 2 {
+		t.Errorf("several that end, none that begins: BOS %d, %v", c.BOS, err)
 	}
 	for _, text := range []string{`{"n_layer":4,"n_layer":4}`, `{"n_layer":4,"N_Layer":5}`, `{"n_layer":4,"n_\u006cayer":4}`} {
 		if _, err := ParseConfig("x", []byte(text)); err == nil || !strings.Contains(err.Error(), "twice") {

@@ -147,7 +147,7 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 	if _, err := os.Stat(single); os.IsNotExist(err) {
 		data, err := os.ReadFile(index)
 		if err != nil {
-			return nil, fmt.Errorf("gpt2: load %s: neither model.safetensors nor model.safetensors.index.json; is it a Hugging Face model directory?", filepath.Base(dir))
+			return nil, fmt.Errorf("gpt2: load %s: neither model.safetensors nor model.safetensors.index.json; %s", filepath.Base(dir), noWeights(dir))
 		}
 		var idx struct {
 			WeightMap map[string]string `json:"weight_map"`
@@ -166,10 +166,17 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 				paths = append(paths, filepath.Join(dir, file))
 			}
 		}
+		if len(paths) == 0 {
+			return nil, fmt.Errorf("gpt2: load %s: model.safetensors.index.json has no weight_map that names files; fetch it again", filepath.Base(dir))
+		}
 		sort.Strings(paths)
 	}
 	c := &checkpoint{files: map[string]*safetensors.File{}, dir: filepath.Clean(dir)}
 	for _, p := range paths {
+		if _, err := os.Stat(p); os.IsNotExist(err) {
+			c.Close()
+			return nil, fmt.Errorf("gpt2: load %s: the index names %s, which is not there; fetch the model again", filepath.Base(dir), filepath.Base(p))
+		}
 		f, err := safetensors.Open(p)
 		if err != nil {
 			c.Close()
@@ -177,14 +184,24 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 		}
 		c.open, c.names = append(c.open, f), append(c.names, filepath.Base(p))
 		for _, n := range f.Names() {
-			if c.files[n] != nil {
+			if other := c.files[n]; other != nil {
 				c.Close()
-				return nil, fmt.Errorf("gpt2: load %s: tensor %s is in two shards", filepath.Base(dir), n)
+				return nil, fmt.Errorf("gpt2: load %s: tensor %q is in %s and in %s; fetch the model again", filepath.Base(dir), n, filepath.Base(other.Name()), filepath.Base(p))
 			}
 			c.files[n] = f
 		}
 	}
 	return c, nil
+}
+
+// noWeights says what to do about a directory without weights that we read.
+func noWeights(dir string) string {
+	for _, pattern := range []string{"pytorch_model*.bin", "tf_model*.h5", "flax_model*.msgpack"} {
+		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
+			return fmt.Sprintf("it has %s: write it as safetensors with transformers' save_pretrained", filepath.Base(found[0]))
+		}
+	}
+	return "is it a Hugging Face model directory?"
 }
 
 // eachParam reads the weights from the open files, in float32 or float64, and

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -55,14 +57,14 @@ func FromFiles(vocabJSON, mergesTxt []byte) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: vocab.json: %w; fetch it again", err)
 	}
 	var pairs [][2]string
-	for line := range strings.Lines(string(mergesTxt)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(mergesTxt), "\ufeff")) {
 		line = strings.TrimRight(line, "\r\n")
-		if line == "" || len(pairs) == 0 && strings.HasPrefix(line, "#version") {
+		if line == "" || strings.HasPrefix(line, "#version") { // the reference passes over it on any line
 			continue
 		}
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("tokenizer: merges.txt: %q is not two tokens with a space between; fetch the file again", line)
+			return nil, fmt.Errorf("tokenizer: merges.txt: %q is not two tokens with a space between; fetch the file again", short(line))
 		}
 		pairs = append(pairs, [2]string{left, right})
 	}
@@ -86,11 +88,11 @@ func readVocab(data []byte) (map[string]int32, error) {
 		}
 		name := key.(string)
 		if _, ok := vocab[name]; ok {
-			return nil, fmt.Errorf("token %q occurs twice", name)
+			return nil, fmt.Errorf("token %q occurs twice", short(name))
 		}
 		var id int32
 		if err := d.Decode(&id); err != nil {
-			return nil, fmt.Errorf("token %q: %w", name, err)
+			return nil, fmt.Errorf("token %q: %w", short(name), err)
 		}
 		vocab[name] = id
 	}
@@ -111,7 +113,7 @@ func assemble(vocab map[string]int32, pairs [][2]string, special map[string]int3
 		right, okR := vocab[p[1]]
 		id, ok := vocab[p[0]+p[1]]
 		if !okL || !okR || !ok {
-			return nil, fmt.Errorf("tokenizer: merge %d, %q with %q, needs tokens that the vocabulary lacks; do the files belong together?", i, p[0], p[1])
+			return nil, fmt.Errorf("tokenizer: merge %d, %q with %q, needs tokens that the vocabulary lacks; do the files belong together?", i, short(p[0]), short(p[1]))
 		}
 		merges[i] = merge{left, right, id}
 		made[id] = true
@@ -147,17 +149,40 @@ func namesByID(vocab, special map[string]int32) ([]string, error) {
 	names := make([]string, n)
 	taken := make([]bool, n)
 	for _, m := range []map[string]int32{vocab, special} {
-		for name, id := range m {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			id := m[name]
 			if id < 0 || int(id) >= n {
-				return nil, fmt.Errorf("tokenizer: token %q has id %d of %d tokens; ids must be 0 to %d without a gap", name, id, n, n-1)
+				continue
 			}
 			if taken[id] && names[id] != name {
-				return nil, fmt.Errorf("tokenizer: tokens %q and %q have the same id %d; the vocabulary is damaged", names[id], name, id)
+				return nil, fmt.Errorf("tokenizer: tokens %q and %q have the same id %d; the vocabulary is damaged", short(names[id]), short(name), id)
 			}
 			names[id], taken[id] = name, true
 		}
 	}
-	return names, nil
+	hole := slices.Index(taken, false)
+	if hole < 0 {
+		return names, nil
+	}
+	// Without two of one id, a hole means that another id is out of range.
+	for _, m := range []map[string]int32{vocab, special} {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			if id := m[name]; id < 0 || int(id) >= n {
+				return nil, fmt.Errorf("tokenizer: no token has id %d, while %q has id %d of %d tokens; ids must be 0 to %d without a gap; is the vocabulary another model's, or damaged?",
+					hole, short(name), id, n, n-1)
+			}
+		}
+	}
+	return nil, fmt.Errorf("tokenizer: no token has id %d; ids must be 0 to %d without a gap", hole, n-1)
+}
+
+// short is a text from a file, cut to what fits into a message.
+func short(s string) string {
+	const most = 40
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // printable is the character that stands for each byte in vocab.json and merges.txt: itself where it can be seen,

@@ -147,27 +147,33 @@ func TestFromFilesRefusals(t *testing.T) {
 		return strings.Replace(s, old, new, 1)
 	}
 	for want, files := range map[string][2]string{
-		"vocab.json":             {"", merges},
-		"not a JSON object":      {"[]", merges},
-		"cut off":                {vocab[:50], merges},
-		"occurs twice":           {replace(vocab, `"#": 2`, `"!": 2`), merges},
-		"without a gap":          {replace(vocab, `"#": 2`, `"#": 2000`), merges},
-		"the same id 1":          {replace(vocab, `"#": 2`, `"#": 1`), merges},
-		`token "#"`:              {replace(vocab, `"#": 2`, `"#": "2"`), merges},
-		"is not two tokens":      {vocab, merges + "a b c\n"},
-		"listed twice":           {vocab, merges + strings.Split(merges, "\n")[1] + "\n"},
-		"vocabulary lacks":       {vocab, merges + "q q\n"},
-		"byte 0x23 has no token": {replace(vocab, `"#": 2`, `"<#>": 2`), merges},
+		"vocab.json":        {"", merges},
+		"not a JSON object": {"[]", merges},
+		"cut off":           {vocab[:50], merges},
+		"occurs twice":      {replace(vocab, `"#": 2`, `"!": 2`), merges},
+		`no token has id 2, while "#" has id 2000 of`: {replace(vocab, `"#": 2`, `"#": 2000`), merges},
+		`aaaaaaaa…" with "b", needs`:                  {vocab, merges + strings.Repeat("a", 1<<20) + " b\n"},
+		`aaaaaaaa…" is not two`:                       {vocab, merges + strings.Repeat("a", 1<<20) + "\n"},
+		"the same id 1":                               {replace(vocab, `"#": 2`, `"#": 1`), merges},
+		`token "#"`:                                   {replace(vocab, `"#": 2`, `"#": "2"`), merges},
+		"is not two tokens":                           {vocab, merges + "a b c\n"},
+		"listed twice":                                {vocab, merges + strings.Split(merges, "\n")[1] + "\n"},
+		"vocabulary lacks":                            {vocab, merges + "q q\n"},
+		"byte 0x23 has no token":                      {replace(vocab, `"#": 2`, `"<#>": 2`), merges},
 	} {
 		if _, err := FromFiles([]byte(files[0]), []byte(files[1])); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	crlf, err := FromFiles(vocabBytes, []byte(strings.ReplaceAll(merges, "\n", "\r\n")))
-	if err != nil {
-		t.Fatal(err)
+	lines := strings.Split(merges, "\n")
+	for _, text := range []string{strings.ReplaceAll(merges, "\n", "\r\n"), "\ufeff" + merges, merges + "\n#version: 0.2\n",
+		strings.Join(lines[1:], "\n"), strings.TrimRight(merges, "\n")} {
+		other, err := FromFiles(vocabBytes, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, other, small(t))
 	}
-	same(t, crlf, small(t))
 }
 
 func TestLoad(t *testing.T) {
