@@ -1,7 +1,6 @@
 package gpt2
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +61,7 @@ func ReadConfig(file string) (Config, error) {
 func ParseConfig(name string, data []byte) (Config, error) {
 	var h hfConfig
 	if err := strictjson.Unmarshal(data, 1, &h); err != nil {
-		return Config{}, fmt.Errorf("gpt2: %s is not a config: %w; correct it, or fetch it again", name, plainly(err))
+		return Config{}, fmt.Errorf("gpt2: %s is not a config: %w; correct it, or fetch it again", name, err)
 	}
 	if err := exactNames(data); err != nil {
 		return Config{}, fmt.Errorf("gpt2: %s: %w", name, err)
@@ -118,17 +117,6 @@ func (ids idOrIDs) MarshalJSON() ([]byte, error) {
 		return json.Marshal(ids[0])
 	}
 	return json.Marshal([]int32(ids))
-}
-
-// plainly says in a config's own terms that a value has the wrong type.
-func plainly(err error) error {
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	if !ok {
-		return err
-	}
-	kind := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Int32: "a whole number", reflect.Float64: "a number",
-		reflect.Bool: "true or false", reflect.String: "a text", reflect.Slice: "a list", reflect.Struct: "an object", reflect.Map: "an object"}[wrong.Type.Kind()]
-	return fmt.Errorf("%s should be %s, not %s", cmp.Or(wrong.Field, "the file"), kind, wrong.Value)
 }
 
 // libraryBOS is GPT-2's <|endoftext|>. Hugging Face's library writes it into the

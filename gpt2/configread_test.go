@@ -71,11 +71,11 @@ func TestConfigContradictions(t *testing.T) {
 		"are more than any":                                   {"vocab_size": 1 << 40},
 		"n_inner is -4":                                       {"n_inner": -4},
 		"is not a config":                                     {"n_embd": 1e30},
-		"n_layer should be a whole number, not number 2.5":    {"n_layer": 2.5},
-		"bos_token_id should be a whole number, not array":    {"bos_token_id": []int{1}},
-		"eos_token_id should be a whole number, not string":   {"eos_token_id": "x"},
-		"layer_norm_epsilon should be a number, not string":   {"layer_norm_epsilon": "1e-5"},
-		"tie_word_embeddings should be true or false":         {"tie_word_embeddings": 1},
+		"n_layer is 2.5, wanted is a whole number":            {"n_layer": 2.5},
+		"bos_token_id is a list, wanted is a whole number":    {"bos_token_id": []int{1}},
+		"eos_token_id is a string, wanted is a whole number":  {"eos_token_id": "x"},
+		"layer_norm_epsilon is a string, wanted is a number":  {"layer_norm_epsilon": "1e-5"},
+		"tie_word_embeddings is a number, wanted is true or false":   {"tie_word_embeddings": 1},
 		"scale_attn_weights is false, which is not supported": {"scale_attn_weights": false},
 		"scale_attn_by_inverse_layer_idx is true":             {"scale_attn_by_inverse_layer_idx": true},
 		"add_cross_attention is true":                         {"add_cross_attention": true},
@@ -84,7 +84,7 @@ func TestConfigContradictions(t *testing.T) {
 			t.Errorf("%v: error %v, want %q", change, err, says)
 		}
 	}
-	if _, err := ParseConfig("x", []byte("[]")); err == nil || !strings.Contains(err.Error(), "the file should be an object, not array") {
+	if _, err := ParseConfig("x", []byte("[]")); err == nil || !strings.Contains(err.Error(), "a list where an object is wanted") {
 		t.Errorf("an array: %v", err)
 	}
 	if c, err := ParseConfig("x", []byte(`{"n_layer":1,"n_embd":2,"n_head":1,"vocab_size":3,"n_positions":4,"eos_token_id":[2,1]}`)); err != nil || c.BOS != 2 {

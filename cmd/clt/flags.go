@@ -52,6 +52,13 @@ func (l *idList) Set(s string) error {
 // parseIDs reads ids with commas or spaces between them.
 func parseIDs(s string) ([]int32, error) {
 	var ids []int32
+	if parts := strings.Split(strings.TrimRight(s, ", "), ","); len(parts) > 1 {
+		for _, part := range parts {
+			if strings.Trim(part, " []") == "" {
+				return nil, fmt.Errorf("there is no token id on one side of a comma")
+			}
+		}
+	}
 	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '[' || r == ']' }) {
 		id, err := strconv.ParseInt(word, 10, 32)
 		if err != nil {

@@ -88,6 +88,7 @@ func TestWrongCalls(t *testing.T) {
 		{"two prompts", "give one", with(tiny("run", ids...), "-prompt", "x")},
 		{"empty prompt", "the prompt is empty", tiny("run", "-prompt", "")},
 		{"empty ids", "the prompt is empty", tiny("run", "-ids", "")},
+		{"an id left out", "no token id on one side of a comma", tiny("run", "-ids", "1,,2")},
 		{"ids that are none", `"a" is not a token id`, tiny("run", "-ids", "1,a")},
 		{"id out of range", "97", tiny("run", "-ids", "96,97")},
 		{"negative id", "-1", tiny("run", "-ids", "96,-1")},

@@ -14,6 +14,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
 	"github.com/etredal/cross-layer-transcoder/internal/backend"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // tokenizeVerb needs no model and no backend: the tokenizer alone.
@@ -127,7 +128,7 @@ func (j tokenJob) argument(dst []byte, text string) ([]byte, error) {
 // line appends the answer to one line of JSON.
 func (j tokenJob) line(dst, raw []byte) ([]byte, error) {
 	var l tokenLine
-	if err := json.Unmarshal(raw, &l); err != nil {
+	if err := strictjson.Unmarshal(raw, 1, &l); err != nil {
 		return dst, fmt.Errorf("%w; give one JSON object a line", err)
 	}
 	if j.decode {

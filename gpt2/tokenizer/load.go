@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/etredal/cross-layer-transcoder/internal/strictjson"
 )
 
 // Load reads the tokenizer of a model's folder: tokenizer.json, or vocab.json with merges.txt, or encoder.json with
@@ -92,7 +94,7 @@ func readVocab(data []byte) (map[string]int32, error) {
 		}
 		var id int32
 		if err := d.Decode(&id); err != nil {
-			return nil, fmt.Errorf("token %q: %w", short(name), err)
+			return nil, fmt.Errorf("token %q: %w", short(name), strictjson.InWords(err))
 		}
 		vocab[name] = id
 	}

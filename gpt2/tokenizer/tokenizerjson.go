@@ -99,7 +99,7 @@ func mergePairs(data []byte) ([][2]string, error) {
 	if json.Unmarshal(data, &pairs) != nil {
 		var lines []string
 		if err := json.Unmarshal(data, &lines); err != nil {
-			return nil, fmt.Errorf("tokenizer: tokenizer.json: model.merges: %w; fetch it again", err)
+			return nil, fmt.Errorf("tokenizer: tokenizer.json: model.merges: %w; fetch it again", strictjson.InWords(err))
 		}
 		pairs = make([][]string, len(lines))
 		for i, line := range lines {

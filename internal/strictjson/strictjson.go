@@ -26,7 +26,7 @@ func Unmarshal(data []byte, depth int, v any) error {
 	if p.value("", depth); p.twice != "" {
 		return fmt.Errorf("%s occurs twice", p.twice)
 	}
-	return json.Unmarshal(data, v)
+	return InWords(json.Unmarshal(data, v))
 }
 
 // Names returns the members of the outermost object as they are spelt, in their order; nothing for other values. The
@@ -147,18 +147,22 @@ func Decode(data []byte, dst any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields() // of objects inside
-	err := d.Decode(dst)
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		if wrong.Field == "" {
-			return fmt.Errorf("%s where an object is wanted", article(wrong.Value))
-		}
-		return fmt.Errorf("%s is %s, wanted is %s", wrong.Field, article(wrong.Value), kind(wrong.Type))
+	return InWords(d.Decode(dst))
+}
+
+// InWords is an error of encoding/json without the names of Go: of a value of the wrong type it says what is wanted.
+func InWords(err error) error {
+	if err == nil {
+		return nil
 	}
-	if err != nil {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
 		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	case wrong.Field == "":
+		return fmt.Errorf("%s where %s is wanted", article(wrong.Value), kind(wrong.Type))
 	}
-	return nil
+	return fmt.Errorf("%s is %s, wanted is %s", wrong.Field, article(wrong.Value), kind(wrong.Type))
 }
 
 // Known says that a name is not among the keys; nil if it is.
