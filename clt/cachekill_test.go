@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // killedSteps are large enough that a kill hits a write.
@@ -48,7 +50,7 @@ func TestCacheSurvivesKill(t *testing.T) {
 	for _, after := range []time.Duration{0, 7 * time.Millisecond, 23 * time.Millisecond} {
 		dir := filepath.Join(t.TempDir(), "cache")
 		child := exec.Command(self, "-test.run", "^TestCacheSurvivesKill$")
-		child.Env = append(os.Environ(), "CLT_TEST_FILL_CACHE="+dir)
+		child.Env = testenv.ChildEnv(t, "CLT_TEST_FILL_CACHE="+dir)
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}

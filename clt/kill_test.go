@@ -49,7 +49,7 @@ func TestKillWhileSaving(t *testing.T) {
 	kills, torn, last := 0, 0, 0
 	for try := 0; try < 200 && last < 60; try++ {
 		child := exec.Command(self, "-test.run=TestKilledChild")
-		child.Env = append(os.Environ(), killedRun+"="+dir)
+		child.Env = testenv.ChildEnv(t, killedRun+"="+dir)
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}

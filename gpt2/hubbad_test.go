@@ -282,3 +282,31 @@ func request(t *testing.T, url string) *http.Request {
 	}
 	return r
 }
+
+// A hub that never answers leaves no scratch folder behind, nor does a call that is
+// given up.
+func TestFetchLeavesNoScratch(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	h := newFakeHub(t)
+	release := make(chan struct{})
+	defer close(release)
+	h.set(func() {
+		h.listing = func(w http.ResponseWriter, r *http.Request) bool {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+			return true
+		}
+	})
+	cfg := h.config(filepath.Join(t.TempDir(), "m"))
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Fetch(ctx, cfg, nil); err == nil {
+		t.Error("no error")
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}

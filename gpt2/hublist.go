@@ -71,10 +71,11 @@ func (f *fetcher) list(ctx context.Context) (*hubList, error) {
 // the end of the file, starts from zero each time, checks neither size nor hash, follows paths that the server's
 // headers and answers contain, and prints its progress.
 func (f *fetcher) ask(ctx context.Context) (*hub.Repo, error) {
-	cache, err := os.MkdirTemp("", "fetch")
+	cache, err := os.MkdirTemp("", "clt-fetch-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("scratch folder: %w; set TMPDIR to a folder you can write to", err)
 	}
+	defer os.RemoveAll(cache) // also where nobody waits for the answer
 	repo := hub.New(f.cfg.Name).WithCacheDir(cache).WithRevision(f.cfg.Revision).WithAuth(f.cfg.Token).WithProgressBar(false)
 	repo.Verbosity = 0
 	if f.cfg.Dataset {

@@ -34,7 +34,7 @@ func TestLoadIsLean(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestLoadIsLean$", "-test.v")
-	cmd.Env = append(os.Environ(), "CLT_TEST_LEAN="+dir)
+	cmd.Env = testenv.ChildEnv(t, "CLT_TEST_LEAN="+dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

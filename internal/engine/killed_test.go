@@ -54,7 +54,7 @@ func TestKilledTraining(t *testing.T) {
 	kills := 0
 	for try, last := 0, 0; try < 40; try++ {
 		child := exec.Command(self, "-test.run=^TestKilledTrainingChild$")
-		child.Env = append(os.Environ(), killedTraining+"="+string(asked))
+		child.Env = testenv.ChildEnv(t, killedTraining+"="+string(asked))
 		if err := child.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func alone(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := exec.Command(self, "-test.v", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
-	child.Env = append(os.Environ(), limitedFiles+"=1")
+	child.Env = testenv.ChildEnv(t, limitedFiles+"=1")
 	out, err := child.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("%v\n%s", err, out)
