@@ -120,7 +120,7 @@ func whole(_ int, view Array) Array { return view }
 // outputs lie on Go's heap and in nobody else's hands: they are given out as they are.
 func (m *Model) call(p Program, names []HookName, logits bool, tokens *tensors.Tensor, take func(i int, view Array) Array) ([]Array, error) {
 	var key strings.Builder
-	fmt.Fprintf(&key, "cache|%v|%s|", logits, p.Key)
+	fmt.Fprintf(&key, "cache|%v|%v|%s|", tokens.Shape().Dimensions, logits, p.Key)
 	for _, n := range names {
 		key.WriteString(string(n) + ",")
 	}

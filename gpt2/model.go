@@ -30,8 +30,8 @@ type Model struct {
 	noTokenizer error // why there is no tokenizer although its files are there
 
 	mu      sync.Mutex
-	execs   map[string]*model.Exec
-	plain   map[string]*graph.Exec
+	execs   programs[*model.Exec]
+	plain   programs[*graph.Exec]
 	vectors *Vectors
 }
 
@@ -80,8 +80,7 @@ func empty(backend compute.Backend, cfg Config, opts LoadOptions) (*Model, error
 	case opts.BF16 && !compilesShapes(backend):
 		return nil, fmt.Errorf("gpt2: load: bfloat16 is for XLA; the Go backend gains nothing from it, use float32")
 	}
-	return &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, BF16: opts.BF16,
-		execs: map[string]*model.Exec{}, plain: map[string]*graph.Exec{}}, nil
+	return &Model{Config: cfg, Store: model.NewStore(), Backend: backend, Name: "model", Double: opts.Double, BF16: opts.BF16}, nil
 }
 
 func (m *Model) addWeight(name string, a Array) error {
@@ -308,39 +307,6 @@ func (m *Model) Bucket(n int) int {
 		b *= 2
 	}
 	return min(b, m.Config.Context)
-}
-
-// Compiled returns the program of that key, building it on first use. The function
-// is a [graph] function of any form that model.NewExec takes.
-func Compiled[F model.ExecGraphFn](m *Model, key string, fn F) (*model.Exec, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e := m.execs[key]; e != nil {
-		return e, nil
-	}
-	e, err := model.NewExec(m.Backend, m.Store, fn)
-	if err != nil {
-		return nil, fmt.Errorf("gpt2: %w", err)
-	}
-	e.SetMaxCache(-1) // the default refuses the 33rd prompt length
-	m.execs[key] = e
-	return e, nil
-}
-
-// Plain is Compiled for a [graph] function that takes all that it needs as inputs.
-func Plain[F graph.ExecGraphFn](m *Model, key string, fn F) (*graph.Exec, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e := m.plain[key]; e != nil {
-		return e, nil
-	}
-	e, err := graph.NewExec(m.Backend, fn)
-	if err != nil {
-		return nil, fmt.Errorf("gpt2: %w", err)
-	}
-	e.SetMaxCache(-1)
-	m.plain[key] = e
-	return e, nil
 }
 
 // hasTokenizer says whether a directory holds a tokenizer's files.

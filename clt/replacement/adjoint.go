@@ -177,10 +177,10 @@ func meetGraph(length int) func(down, up *Node) *Node {
 }
 
 // turnGraph returns the [graph] function that turns streams [pos, row, d_model] for
-// meetGraph: [row, length, d_model], zero behind pos.
-func turnGraph(length int) func(*Node) *Node {
+// meetGraph: [row, pos, d_model], with zeros up to least positions.
+func turnGraph(least int) func(*Node) *Node {
 	return func(x *Node) *Node {
-		if n := length - x.Shape().Dimensions[0]; n > 0 {
+		if n := least - x.Shape().Dimensions[0]; n > 0 {
 			x = Pad(x, ScalarZero(x.Graph(), x.DType()), PadAxis{End: n})
 		}
 		return TransposeAllAxes(x, 1, 0, 2)

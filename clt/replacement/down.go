@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
@@ -108,7 +107,7 @@ func (b *builder) descend(ctx context.Context, top gpt2.Array, enter []entry, fr
 // stepDown runs one layer.
 func (b *builder) stepDown(f form, l, pos int, stream *tensors.Tensor, e entry) ([]*tensors.Tensor, error) {
 	turned := b.LM.CompilesShapes()
-	exec, err := gpt2.Plain(b.LM, "down|"+f.String()+"|"+b.key, downGraph(b.CLT.Config, f, turned))
+	exec, err := gpt2.Plain(b.LM, "down|"+f.String()+"|"+b.programKey(), downGraph(b.CLT.Config, f, turned))
 	if err != nil {
 		return nil, err
 	}
@@ -142,22 +141,20 @@ func free(list ...any) {
 // meetEmbedding contracts streams [pos, lane, d_model] at the embedding with what
 // stands there: [lane, pos, 2]. It frees the streams.
 func (b *builder) meetEmbedding(stream *tensors.Tensor) (gpt2.Array, error) {
-	embed, err := b.contracted("contract|", contractGraph, stream, b.embed)
-	return swapped(embed), err
-}
-
-// contracted runs a program on streams and on what they meet. It frees the streams.
-func (b *builder) contracted(key string, program func(stream, other *graph.Node) *graph.Node, stream, other *tensors.Tensor) (gpt2.Array, error) {
-	exec, err := gpt2.Plain(b.LM, key+b.key, program)
+	exec, err := gpt2.Plain(b.LM, "contract|"+b.programKey(), contractGraph)
 	if err != nil {
 		return gpt2.Array{}, err
 	}
-	out, err := exec.Call(stream, other)
+	out, err := exec.Call1(stream, b.embed)
+	_ = stream.FinalizeAll()
 	if err != nil {
 		return gpt2.Array{}, fmt.Errorf("replacement: attribute: %w", err)
 	}
-	_ = stream.FinalizeAll()
-	return gpt2.TakeTensor(out[0])
+	embed, err := gpt2.TakeTensor(out)
+	if err != nil {
+		return gpt2.Array{}, err
+	}
+	return swapped(embed), nil
 }
 
 // addEdges adds the edges [pos, row, slot] of a layer to the first rows of [lane, pos,

@@ -77,7 +77,7 @@ func (l *Local) Intervene(ctx context.Context, cfg InterveneConfig, edits ...Edi
 	}
 	rows := tableRows(l.length(), edits)
 	names, tables := l.vectorTables(edits, rows)
-	key := fmt.Sprintf("intervene|%s|%+v|%v|%d", l.key, cfg, names, rows)
+	key := fmt.Sprintf("intervene|%s|%+v|%v|%d", l.programKey(), cfg, names, rows)
 	exec, err := gpt2.Compiled(l.LM, key, interveneGraph(l.LM.Config, l.CLT.Config, cfg, names))
 	if err != nil {
 		return nil, err

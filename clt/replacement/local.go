@@ -46,7 +46,7 @@ func (m *Model) Localize(tokens []int32) (*Local, error) {
 	if err := m.LM.CheckTokens(tokens); err != nil {
 		return nil, err
 	}
-	exec, err := gpt2.Compiled(m.LM, "local|"+m.key, localGraph(m.LM.Config, m.CLT.Config))
+	exec, err := gpt2.Compiled(m.LM, fmt.Sprintf("local|%d|%s", m.LM.Bucket(len(tokens)), m.key), localGraph(m.LM.Config, m.CLT.Config))
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +152,9 @@ func subtract(a, b gpt2.Array) gpt2.Array {
 // length is the number of positions that programs on this prompt run with: the
 // prompt's, or its bucket.
 func (l *Local) length() int { return l.LM.Bucket(len(l.Tokens)) }
+
+// programKey tells programs on prompts of this length from others.
+func (l *Local) programKey() string { return fmt.Sprintf("%d|%s", l.length(), l.key) }
 
 // padded copies an array to the bucket length along the given axes, with a
 // batch axis in front; new entries are fill.

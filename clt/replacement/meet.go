@@ -84,11 +84,11 @@ func (b *builder) meetAll(ctx context.Context, rows []row, keys []int, cut int, 
 // there: for each batch of those [lane, source], empty if it is behind all of the
 // streams' positions. It frees the streams.
 func (b *builder) meet(stream *tensors.Tensor, arrivals []arrived, pos int) ([]gpt2.Array, error) {
-	length, end := b.length(), pos
+	length, end := b.length(), 0
 	if b.LM.CompilesShapes() {
 		end = length // few shapes to compile
 	}
-	turn, err := gpt2.Plain(b.LM, fmt.Sprintf("turn|%d", end), turnGraph(end))
+	turn, err := gpt2.Plain(b.LM, fmt.Sprintf("turn|%d", length), turnGraph(end))
 	if err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func (l *Local) affine(x0 gpt2.Array, writes, mids []gpt2.Array) (logits gpt2.Ar
 
 // affineTo is affine; without head it gives what is unembedded in place of logits.
 func (l *Local) affineTo(x0 gpt2.Array, writes, mids []gpt2.Array, head bool) (logits gpt2.Array, reads []gpt2.Array, err error) {
-	key := fmt.Sprintf("affine|%v,%v|%s", mids != nil, head, l.key)
+	key := fmt.Sprintf("affine|%v,%v|%s", mids != nil, head, l.programKey())
 	exec, err := gpt2.Compiled(l.LM, key, affineGraph(l.LM.Config, l.CLT.Config, mids != nil, head))
 	if err != nil {
 		return logits, nil, err

@@ -186,7 +186,7 @@ func (b *builder) ascend(ctx context.Context, sources []upSource, c rising, cut 
 
 // stepUp runs one layer.
 func (b *builder) stepUp(f form, l, start int, stream *tensors.Tensor, single, writes entry, low lowTargets) ([]*tensors.Tensor, error) {
-	exec, err := gpt2.Plain(b.LM, "up|"+f.String()+"|"+b.key, upGraph(f))
+	exec, err := gpt2.Plain(b.LM, "up|"+f.String()+"|"+b.programKey(), upGraph(f))
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +238,7 @@ func rest(a gpt2.Array, start int) gpt2.Array {
 
 // arrive turns carried sources to [row, pos, d_model].
 func (b *builder) arrive(f form, start int, stream *tensors.Tensor, single entry) (*tensors.Tensor, error) {
-	exec, err := gpt2.Plain(b.LM, "arrive|"+f.String()+"|"+b.key, arrivalGraph(f))
+	exec, err := gpt2.Plain(b.LM, "arrive|"+f.String()+"|"+b.programKey(), arrivalGraph(f))
 	if err != nil {
 		return nil, err
 	}
