@@ -110,6 +110,9 @@ func (m *Model) stream(ctx context.Context, p Program, prompt []int32, cfg Gener
 		if cfg.RepetitionPenalty > 0 && cfg.RepetitionPenalty != 1 {
 			lp = logits[id] - logSumExp(logits)
 		}
+		if math.IsNaN(lp) {
+			return fmt.Errorf("gpt2: generate: the logits at position %d are not finite; the numbers overflow, use smaller edits or float64", len(text)-1)
+		}
 		if !use(Generated{id, lp}) || slices.Contains(cfg.Stop, id) {
 			return nil
 		}

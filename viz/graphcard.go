@@ -20,7 +20,7 @@ func (v *view) scores() ([]string, bool) {
 	switch s := v.full.Settings; {
 	case v.o.Score != nil:
 		sc = *v.o.Score
-	case s.NodeCut == 0 && s.EdgeCut == 0, s.Folded:
+	case !v.full.Cut(), s.Folded:
 		sc = v.full.Score()
 	}
 	if math.IsNaN(sc.Replacement) {

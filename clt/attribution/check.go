@@ -13,8 +13,7 @@ import (
 // biases too, but not what rows add up to), or with edges dropped and not folded, there
 // is nothing to prove: -1, -1.
 func (g *Graph) CheckRows() (maxError float64, worst int) {
-	dropped := g.Settings.NodeCut > 0 || g.Settings.EdgeCut > 0
-	if g.Count(Bias) == 0 || dropped && !g.Settings.Folded {
+	if g.Count(Bias) == 0 || g.Cut() && !g.Settings.Folded {
 		return -1, -1
 	}
 	valued := func(n Node) bool { return n.Kind.IsTarget() && n.Preactivation != 0 }
@@ -72,7 +71,7 @@ func (g *Graph) check() error {
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		if n.Kind > Logit {
-			return fmt.Errorf("attribution: node %d has unknown kind %d", i, uint8(n.Kind))
+			return fmt.Errorf("attribution: node %d has unknown kind %d; kinds are 0 to 5", i, uint8(n.Kind))
 		}
 		if first, double := seen[n.ID]; double {
 			return fmt.Errorf("attribution: nodes %d and %d are both %v; identities must be unique", first, i, n.ID)
@@ -84,14 +83,14 @@ func (g *Graph) check() error {
 			}
 		}
 		if n.Prob < 0 {
-			return fmt.Errorf("attribution: %v has probability %v, wants at least 0", n.ID, n.Prob)
+			return fmt.Errorf("attribution: %v has probability %v; it must be 0 or more", n.ID, n.Prob)
 		}
 		if n.Layer < 0 || n.Pos < 0 || n.Index < 0 {
 			return fmt.Errorf("attribution: node %d, a %v, has layer %d, position %d and index %d; none may be negative", i, n.Kind, n.Layer, n.Pos, n.Index)
 		}
 	}
 	if len(g.IDs) > 0 && len(g.Tokens) > 0 && len(g.IDs) != len(g.Tokens) {
-		return fmt.Errorf("attribution: graph has %d token ids and %d token strings", len(g.IDs), len(g.Tokens))
+		return fmt.Errorf("attribution: the graph has %d token ids and %d token strings; write it again with one of each", len(g.IDs), len(g.Tokens))
 	}
 	_, err := g.sparse()
 	return err
@@ -113,7 +112,7 @@ func (g *Graph) checkOrder() error {
 		}
 	}
 	if g.Count(Bias) > 1 {
-		return fmt.Errorf("attribution: graph has %d bias nodes, wants at most one", g.Count(Bias))
+		return fmt.Errorf("attribution: the graph has %d bias nodes; there is one at most", g.Count(Bias))
 	}
 	return nil
 }
@@ -122,10 +121,10 @@ func (g *Graph) checkOrder() error {
 func checkEdge(source, target ID) error {
 	layered := source.Kind == Feature || source.Kind == Error
 	if layered && target.Kind == Feature && source.Layer >= target.Layer {
-		return fmt.Errorf("attribution: edge from %v to %v goes against the layers", source, target)
+		return fmt.Errorf("attribution: edge from %v to %v goes against the layers; is the matrix transposed?", source, target)
 	}
 	if source.Kind != Bias && source.Pos > target.Pos {
-		return fmt.Errorf("attribution: edge from %v to %v goes back in position", source, target)
+		return fmt.Errorf("attribution: edge from %v to %v goes back in position; is the matrix transposed?", source, target)
 	}
 	return nil
 }

@@ -97,11 +97,43 @@ func TestOtherOrder(t *testing.T) {
 	a, b := g.Find(ID{Feature, 1, 1, 1}), g.Find(ID{Feature, 2, 1, 1})
 	g.Weights.Set(a, b, 1)
 	g.Weights.Set(b, a, 1)
-	if _, err := g.Influence(); err == nil || !strings.Contains(err.Error(), "circle") {
+	if _, err := g.Influence(); err == nil || !strings.Contains(err.Error(), "circle, f1/1@1 to f2/1@1 to f1/1@1;") && !strings.Contains(err.Error(), "circle, f2/1@1 to f1/1@1 to f2/1@1;") {
 		t.Errorf("circle: %v", err)
 	}
 	if s := g.Score(); !math.IsNaN(s.Replacement) {
 		t.Errorf("score of a circle: %+v", s)
+	}
+	g.Weights.Set(a, b, 0)
+	g.Weights.Set(b, a, 0)
+	g.Weights.Set(b, b, 1) // what feeds it is on no circle
+	if _, err := g.Influence(); err == nil || !strings.Contains(err.Error(), "circle, f2/1@1 to f2/1@1;") {
+		t.Errorf("circle of one: %v", err)
+	}
+}
+
+// TestCutAtZero: thresholds of 0 drop nodes too, and the graph knows that it has no
+// rows to prove; a file of another program has none either.
+func TestCutAtZero(t *testing.T) {
+	g := random(4, 4, 4, 2, 3, .6)
+	for _, cfg := range []PruneConfig{{}, {Node: 1}, {Edge: 1}, {Node: 1, Edge: 1}} {
+		p := must(g.Prune(cfg))(t)
+		again, _ := readJSON(t, writeJSON(t, p, View{}))
+		for _, p := range []*Graph{p, again} {
+			if e, _ := p.CheckRows(); !p.Cut() || e != -1 {
+				t.Errorf("cut at %g and %g: cut is %v, rows miss by %g", cfg.Node, cfg.Edge, p.Cut(), e)
+			}
+		}
+		cfg.Fold = true
+		if e, _ := must(g.Prune(cfg))(t).CheckRows(); !(e >= 0 && e < 1e-12) {
+			t.Errorf("folded at %g and %g: rows miss by %g", cfg.Node, cfg.Edge, e)
+		}
+	}
+	if g.Cut() {
+		t.Error("the whole graph is said to be cut")
+	}
+	site, _ := readText(t, ofSite)
+	if site.Settings.RowIdentity != -1 || !site.Cut() {
+		t.Errorf("of another program: row identity %g, cut %v", site.Settings.RowIdentity, site.Cut())
 	}
 }
 

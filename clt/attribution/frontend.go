@@ -152,7 +152,8 @@ var typeOf = map[Kind]string{Feature: typeFeature, Error: typeError, Token: type
 
 var kindOf = map[string]Kind{typeFeature: Feature, typeError: Error, typeToken: Token,
 	typePosition: Position, typeBias: Bias, typeLogit: Logit,
-	"lorsa": Feature, "lorsa error": Error} // Llamascopium's attention features
+	"lorsa": Feature, "lorsa error": Error, // Llamascopium's attention features
+	"unknown": Feature} // what a viewer could not tell
 
 // maxCantor is the sum from which two numbers have no pair in 64 bits.
 const maxCantor = 1 << 31

@@ -157,6 +157,7 @@ func TestReadJSONRefuses(t *testing.T) {
 		`link from "E_7_0" to "1_5_0" has the value Infinity`:     strings.Replace(ofSite, `"weight":1}`, `"weight":Infinity}`, 1),
 		"f1/5@0 has the value +Inf":                               strings.Replace(ofSite, `"activation":3`, `"activation":1e999`, 1),
 		`node 3, "13_11_0": a logit needs its token as feature`:   strings.Replace(ofSite, `"feature":11`, `"feature":null`, 1),
+		"it has no logit":                                         strings.NewReplacer(`"feature_type":"logit"`, `"feature_type":"unknown"`, `"layer":"13"`, `"layer":"12"`).Replace(ofSite),
 		`layer "-1" is no layer number`:                           strings.Replace(ofSite, `"layer":"1"`, `"layer":"-1"`, 1),
 		"the name \"2_-1_0\" belongs to both f1/5@0 and e2@0":     strings.ReplaceAll(ofSite, `"1_5_0"`, `"2_-1_0"`),
 		`nodes "1_5_0" and "copy" are both f1/5@0`:                strings.Replace(ofSite, `{"node_id":"2_-1_0","feature":-1,"layer":"2","ctx_idx":0,"feature_type":"mlp reconstruction error"`, `{"node_id":"copy","feature":26,"layer":"1","ctx_idx":0,"feature_type":"cross layer transcoder"`, 1),
@@ -167,6 +168,9 @@ func TestReadJSONRefuses(t *testing.T) {
 		if _, _, err := ReadJSON(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("error %v, wants one line with %q", err, want)
 		}
+	}
+	if faults := ValidateJSON([]byte(strings.Replace(ofSite, `"activation":3`, `"activation":NaN`, 1))); len(faults) != 1 || !strings.Contains(faults[0].Error(), `node "1_5_0" has the value NaN`) {
+		t.Errorf("validate: %v", faults)
 	}
 	size := int64(len(ofSite))
 	if _, _, err := readJSONWithin(strings.NewReader(ofSite), size); err != nil {

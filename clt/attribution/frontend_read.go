@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,7 @@ func readJSONWithin(r io.Reader, budget int64) (*Graph, View, error) {
 	var in jsonGraph
 	if err := json.Unmarshal(data, &in); err != nil {
 		if strings.Contains(err.Error(), "after top-level value") {
-			return nil, View{}, fmt.Errorf("attribution: read graph: something follows the graph")
+			return nil, View{}, fmt.Errorf("attribution: read graph: something follows the graph; cut it off")
 		}
 		return nil, View{}, fmt.Errorf("attribution: read graph: %w", syntaxError(data, err))
 	}
@@ -43,11 +44,11 @@ func readJSONWithin(r io.Reader, budget int64) (*Graph, View, error) {
 	if err := CheckSize(len(in.Nodes), double, 0); err != nil {
 		return nil, View{}, err
 	}
-	g := &Graph{Prompt: in.Metadata.Prompt, Tokens: in.Metadata.PromptTokens}
+	g := &Graph{Prompt: in.Metadata.Prompt, Tokens: in.Metadata.PromptTokens, Settings: Settings{RowIdentity: -1}}
 	if p := in.Metadata.Pruning; p != nil {
-		g.Settings.NodeCut, g.Settings.EdgeCut = p.Node, p.Edge
+		g.Settings.Pruned, g.Settings.NodeCut, g.Settings.EdgeCut = true, p.Node, p.Edge
 	} else if in.Metadata.NodeThreshold != nil {
-		g.Settings.NodeCut = *in.Metadata.NodeThreshold
+		g.Settings.Pruned, g.Settings.NodeCut = true, *in.Metadata.NodeThreshold
 	}
 	if ours := in.Metadata.Ours; ours != nil {
 		if ours.Format != FileFormat {
@@ -61,6 +62,9 @@ func readJSONWithin(r io.Reader, budget int64) (*Graph, View, error) {
 	}
 	if err := g.check(); err != nil {
 		return nil, View{}, err
+	}
+	if in.Metadata.Ours == nil && g.Count(Logit) == 0 {
+		return nil, View{}, fmt.Errorf("attribution: read graph: it has no logit and so explains nothing; write it again with its targets")
 	}
 	return g, g.viewFrom(&in, names), nil
 }
@@ -83,7 +87,7 @@ func (g *Graph) fromJSON(in *jsonGraph) (map[string][]int, error) {
 	for to, from := range order {
 		place[from], g.Nodes[to] = to, nodes[from]
 		if to > 0 && g.Nodes[to-1].ID == g.Nodes[to].ID {
-			return nil, fmt.Errorf("attribution: nodes %q and %q are both %v", in.Nodes[order[to-1]].ID, in.Nodes[from].ID, g.Nodes[to].ID)
+			return nil, fmt.Errorf("attribution: nodes %q and %q are both %v; keep one", in.Nodes[order[to-1]].ID, in.Nodes[from].ID, g.Nodes[to].ID)
 		}
 	}
 	g.fillFromNodes(in.Metadata.Ours == nil && namesTokens(in.Nodes))
@@ -143,7 +147,7 @@ func (g *Graph) fillFromNodes(tokens bool) {
 func readNode(in *jsonNode, schema int) (Node, error) {
 	kind, known := kindOf[in.Type]
 	if !known {
-		return Node{}, fmt.Errorf("feature_type %q is unknown", in.Type)
+		return Node{}, fmt.Errorf("feature_type %q is unknown; the types are %s", in.Type, strings.Join(slices.Sorted(maps.Keys(kindOf)), ", "))
 	}
 	n := Node{ID: ID{Kind: kind, Pos: in.Pos}, Prob: in.Prob.v}
 	if in.Activation != nil {
@@ -162,7 +166,7 @@ func readNode(in *jsonNode, schema int) (Node, error) {
 	feature := int64(-1)
 	if in.Feature != nil {
 		if feature, err = strconv.ParseInt(string(*in.Feature), 10, 64); err != nil {
-			return Node{}, fmt.Errorf("feature %s is no integer", *in.Feature)
+			return Node{}, fmt.Errorf("feature %s is no integer of 64 bits; correct the file", *in.Feature)
 		}
 	}
 	switch kind {
@@ -176,7 +180,7 @@ func readNode(in *jsonNode, schema int) (Node, error) {
 		if in.Feature == nil {
 			rank, ok := nameNumbers(in.ID, "output", 2)
 			if !ok {
-				return Node{}, fmt.Errorf("a logit needs its token as feature, it has none")
+				return Node{}, fmt.Errorf("a logit needs its token as feature; it has none")
 			}
 			feature = int64(rank)
 		}
@@ -198,7 +202,7 @@ func readLayer(raw json.RawMessage, kind Kind) (int, error) {
 	}
 	layer, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || layer < 0 {
-		return 0, fmt.Errorf("layer %s is no layer number and not \"E\"", raw)
+		return 0, fmt.Errorf("layer %s is no layer number and not \"E\"; write one of these", raw)
 	}
 	return int(layer), nil
 }
@@ -242,7 +246,7 @@ func (g *Graph) readLinks(links []jsonLink, names map[string][]int) error {
 			if len(source) == 0 {
 				unknown = l.Source
 			}
-			return fmt.Errorf("attribution: link %d from %q to %q: there is no node %q", i, l.Source, l.Target, unknown)
+			return fmt.Errorf("attribution: link %d from %q to %q: there is no node %q; every link needs both its nodes", i, l.Source, l.Target, unknown)
 		}
 		t, err := g.resolveTarget(l, target)
 		if err != nil {
@@ -263,7 +267,7 @@ func (g *Graph) readLinks(links []jsonLink, names map[string][]int) error {
 			return err
 		}
 		if seen[[2]int{t, s}] {
-			return fmt.Errorf("attribution: link %d from %q to %q is there twice", i, l.Source, l.Target)
+			return fmt.Errorf("attribution: link %d from %q to %q is there twice; keep one", i, l.Source, l.Target)
 		}
 		seen[[2]int{t, s}], last = true, [2]int{t, s}
 		g.Weights.Set(t, s, l.Weight.v)

@@ -61,7 +61,7 @@ func TestReferenceJSON(t *testing.T) {
 		k := must(s.g.Select(DefaultPruneConfig()))(t)
 		checkAgainst(t, s, k, g)
 		faults := ValidateJSON(text)
-		if len(faults) != 1 || !strings.Contains(faults[0].Error(), "which another node has too") {
+		if len(faults) != 1 || !strings.Contains(faults[0].Error(), `which another node has too: nodes[`) || !strings.Contains(faults[0].Error(), `this is "mlp reconstruction error" of layer `) {
 			t.Errorf("%s: faults %v, wants the one collision", s.name, faults)
 		}
 		// Written with names that do not collide, the file is valid.

@@ -75,7 +75,7 @@ func (g *Graph) jsonMetadata(v View) jsonMetadata {
 	if m.Scan == "" {
 		m.Scan = slug(g.CLT.Name, "clt")
 	}
-	if s := g.Settings; s.NodeCut > 0 || s.EdgeCut > 0 {
+	if s := g.Settings; g.Cut() {
 		m.NodeThreshold = &s.NodeCut
 		m.Pruning = &jsonPruning{s.NodeCut, s.EdgeCut}
 	}

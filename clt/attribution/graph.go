@@ -51,11 +51,13 @@ type Settings struct {
 	Read        string  `json:"read,omitempty"`   // encoder read point
 	Compat      string  `json:"compat,omitempty"` // "" or "circuit-tracer"
 	Layers      int     `json:"layers"`           // layers of the model
+	Pruned      bool    `json:"pruned,omitempty"` // nodes and edges were dropped, at the two thresholds
 	NodeCut     float64 `json:"node_threshold,omitempty"`
 	EdgeCut     float64 `json:"edge_threshold,omitempty"`
 	Folded      bool    `json:"folded,omitempty"` // pruned weights were added to error nodes, so rows still sum
 	// RowIdentity is the largest |row sum - target value| / max(1, |value|) over
-	// all targets: the graph's proof. Negative when it cannot be had (no bias node).
+	// all targets: the proof of the graph as it was made, before edges were dropped.
+	// Negative when it cannot be had (no bias node).
 	RowIdentity float64 `json:"row_identity_max_error"`
 }
 
@@ -73,6 +75,12 @@ type Graph struct {
 	Model    Artifact
 	CLT      Artifact
 	Settings Settings
+}
+
+// Cut says whether nodes and edges have been dropped: by Prune, or by the program that
+// wrote the graph.
+func (g *Graph) Cut() bool {
+	return g.Settings.Pruned || g.Settings.NodeCut > 0 || g.Settings.EdgeCut > 0
 }
 
 // Weight is the edge from source to target: how much of the target's value

@@ -19,7 +19,7 @@ func ValidateJSON(data []byte) []error {
 	d.UseNumber()
 	var root any
 	if err := d.Decode(&root); err != nil {
-		return []error{fmt.Errorf("attribution: graph is not JSON: %w", err)}
+		return []error{fmt.Errorf("attribution: graph is not JSON: %w", syntaxError(data, err))}
 	}
 	c := &checker{}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
@@ -171,7 +171,7 @@ func (c *checker) metadata(m map[string]any) {
 
 // nodes checks all nodes and returns their names.
 func (c *checker) nodes(v any) map[string]bool {
-	names := map[string]bool{}
+	names, first := map[string]bool{}, map[string]int{}
 	if v == nil {
 		c.fault("nodes", "is missing")
 		return names
@@ -189,9 +189,10 @@ func (c *checker) nodes(v any) map[string]bool {
 		c.required(at, n, "feature", "integer", "null")
 		name, ok := n["node_id"].(string)
 		if ok && names[name] {
-			c.fault(at+".node_id", "is %q, which another node has too", name)
+			c.fault(at+".node_id", "is %q, which another node has too: nodes[%d] is %s, this is %s", name, first[name], described(v.([]any)[first[name]]), described(e))
+		} else if ok {
+			names[name], first[name] = true, i
 		}
-		names[name] = true
 		c.optional(at, n, "influence", "number", "null")
 		if c.optional(at, n, "qk_tracing_results", "object") {
 			qk := n["qk_tracing_results"].(map[string]any)
@@ -201,6 +202,12 @@ func (c *checker) nodes(v any) map[string]bool {
 		}
 	}
 	return names
+}
+
+// described says what a node of a file is, whatever its name.
+func described(node any) string {
+	n, _ := node.(map[string]any)
+	return fmt.Sprintf("%q of layer %v at position %v", n["feature_type"], n["layer"], n["ctx_idx"])
 }
 
 // node checks the fields that all kinds of node share.

@@ -226,10 +226,38 @@ func (sp *sparse) sortByCount(g *Graph) error {
 	}
 	for t := range g.Nodes {
 		if g.Nodes[t].Kind == Feature && uses[t] > 0 {
-			return fmt.Errorf("attribution: %v is on a circle of edges; an attribution graph has none", g.Nodes[t].ID)
+			return fmt.Errorf("attribution: the edges run in a circle, %s; an attribution graph has none", sp.circle(g, uses, int32(t)))
 		}
 	}
 	return nil
+}
+
+// circle names the nodes of a circle that feeds node t or goes through it. All nodes
+// that are left (uses above 0) feed another one that is left: up from target to target
+// one comes back.
+func (sp *sparse) circle(g *Graph, uses []int, t int32) string {
+	user := map[int32]int32{} // of each node that is left, the first target that is left too
+	for target, cols := range sp.col {
+		for _, s := range cols {
+			if _, have := user[s]; !have && uses[target] > 0 {
+				user[s] = int32(target)
+			}
+		}
+	}
+	seen := map[int32]bool{}
+	for !seen[t] {
+		seen[t] = true
+		t = user[t]
+	}
+	text, at := g.Nodes[t].ID.String(), user[t]
+	for n := 0; at != t && n < 6; n++ {
+		text += " to " + g.Nodes[at].ID.String()
+		at = user[at]
+	}
+	if at != t {
+		text += " to others"
+	}
+	return text + " to " + g.Nodes[t].ID.String()
 }
 
 // filter keeps the rows and columns of the mask.

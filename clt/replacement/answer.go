@@ -1,6 +1,8 @@
 package replacement
 
 import (
+	"sync"
+
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
 
@@ -8,8 +10,9 @@ import (
 // stream while every feature keeps its activation: the changes of logits and of
 // what encoders read.
 type answer struct {
-	logits gpt2.Array   // [2, pos, d_vocab]: with and without
-	reads  []gpt2.Array // layer -> [2, pos, d_model]
+	logits gpt2.Array                 // [2, pos, d_vocab]: with and without
+	reads  []gpt2.Array               // layer -> [2, pos, d_model]
+	final  func() (gpt2.Array, error) // what is unembedded [2, pos, d_model], which takes another pass
 }
 
 func (a *answer) logit(i int) float64 { return a.logits.At(i) - a.logits.At(a.logits.Len()/2+i) }
@@ -66,5 +69,26 @@ func (l *Local) answer(features []Active, edits []Edit) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answer{logits, reads}, nil
+	final := sync.OnceValues(func() (gpt2.Array, error) {
+		a, _, err := l.affineTo(x0, writes, mids, false)
+		return a, err
+	})
+	return &answer{logits, reads, final}, nil
+}
+
+// on is the direct effect on a target.
+func (a *answer) on(l *Local, t Target, pos int) (float64, error) {
+	sum := l.directionOf(t, pos, a.logit, a.read)
+	if t.Vector == nil {
+		return sum, nil
+	}
+	f, err := a.final()
+	if err != nil {
+		return 0, err
+	}
+	for i, v := range t.Vector {
+		at := pos*len(t.Vector) + i
+		sum += v * (f.At(at) - f.At(f.Len()/2+at))
+	}
+	return sum, nil
 }

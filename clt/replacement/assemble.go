@@ -114,7 +114,7 @@ func (b *builder) targetNode(i int) attribution.Node {
 	t, r := b.cfg.Targets[i], b.target[i]
 	n := attribution.Node{ID: attribution.ID{Kind: attribution.Logit, Layer: r.layer, Pos: r.pos, Index: b.LM.Config.DVocab + i},
 		Prob: t.Prob, Label: t.Label, Preactivation: r.value}
-	if len(t.Tokens) == 1 && t.Demean && t.Tokens[0].Scale == 1 {
+	if len(t.Tokens) == 1 && t.Vector == nil && t.Demean && t.Tokens[0].Scale == 1 {
 		n.Index = int(t.Tokens[0].ID)
 	}
 	return n

@@ -29,19 +29,19 @@ func DefaultAttributeConfig() AttributeConfig {
 func (c AttributeConfig) Validate() error {
 	switch {
 	case c.MaxLogits < 1 && len(c.Targets) == 0:
-		return fmt.Errorf("replacement: attribute: max logits is %d, must be at least 1", c.MaxLogits)
+		return refused("attribute: max logits is %d; it must be at least 1", c.MaxLogits)
 	case !(c.LogitProb > 0 && c.LogitProb <= 1) && len(c.Targets) == 0:
-		return fmt.Errorf("replacement: attribute: logit probability is %g, must be in (0, 1]", c.LogitProb)
+		return refused("attribute: logit probability is %g; it must be in (0, 1]", c.LogitProb)
 	case c.Batch < 1:
-		return fmt.Errorf("replacement: attribute: batch is %d, must be at least 1", c.Batch)
+		return refused("attribute: batch is %d; it must be at least 1", c.Batch)
 	case c.Interval < 1:
-		return fmt.Errorf("replacement: attribute: update interval is %d, must be at least 1", c.Interval)
+		return refused("attribute: update interval is %d; it must be at least 1", c.Interval)
 	case c.MaxBytes < 0:
-		return fmt.Errorf("replacement: attribute: budget is %d bytes, must be 0 or more", c.MaxBytes)
+		return refused("attribute: budget is %d bytes; it must be 0 or more", c.MaxBytes)
 	case c.MaxFeatures < 0:
-		return fmt.Errorf("replacement: attribute: max features is %d, must be 0 or more", c.MaxFeatures)
+		return refused("attribute: max features is %d; it must be 0 or more", c.MaxFeatures)
 	case c.Compat != "" && c.Compat != "circuit-tracer":
-		return fmt.Errorf("replacement: attribute: compat %q is not known; use circuit-tracer", c.Compat)
+		return refused("attribute: compat %q is not known; use circuit-tracer", c.Compat)
 	}
 	return nil
 }
@@ -105,7 +105,10 @@ func (l *Local) Attribute(ctx context.Context, cfg AttributeConfig, report func(
 func (l *Local) checkTargets(targets []Target) error {
 	seen := map[[2]int]bool{}
 	for _, t := range targets {
-		if len(t.Tokens) != 1 || !t.Demean || t.Tokens[0].Scale != 1 {
+		if err := l.checkTarget(t); err != nil {
+			return err
+		}
+		if len(t.Tokens) != 1 || t.Vector != nil || !t.Demean || t.Tokens[0].Scale != 1 {
 			continue
 		}
 		k := [2]int{t.Pos, int(t.Tokens[0].ID)}
@@ -113,7 +116,7 @@ func (l *Local) checkTargets(targets []Target) error {
 			k[0] = len(l.Tokens) - 1
 		}
 		if seen[k] {
-			return fmt.Errorf("replacement: attribute: target %s at position %d is given twice; keep one", t.Label, k[0])
+			return refused("attribute: target %s at position %d is given twice; keep one", t.Label, k[0])
 		}
 		seen[k] = true
 	}

@@ -32,10 +32,11 @@ type builder struct {
 	embed    *tensors.Tensor    // the same
 	downAt   map[int]downInputs // layer -> inputs for downPos positions
 	downPos  int
-	feature  []row // one for each active feature
-	target   []row // one for each target
-	slot     []int // active feature -> its slot at its position
-	slots    int   // per position of a row: features, then an error for each layer
+	feature  []row      // one for each active feature
+	target   []row      // one for each target
+	clean    gpt2.Array // unembed.hook_pre of the clean run, for targets that are any direction
+	slot     []int      // active feature -> its slot at its position
+	slots    int        // per position of a row: features, then an error for each layer
 	columns  int
 	rows     []attribution.Matrix // active features, then targets; each a view or a row of its own
 	visited  []int                // active features with a row, ascending

@@ -1,7 +1,6 @@
 package replacement
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -18,7 +17,7 @@ func (m *Model) checkEdits(edits []Edit, length int) error {
 		}
 		if e.Add != nil {
 			if added[e.String()] {
-				return fmt.Errorf("replacement: edit %s is given twice; keep one", e)
+				return refused("edit %s is given twice; keep one", e)
 			}
 			added[e.String()] = true
 			continue
@@ -26,7 +25,7 @@ func (m *Model) checkEdits(edits []Edit, length int) error {
 		for p := e.Pos; p < length && (p == e.Pos || e.Open); p++ {
 			k := [3]int{e.Layer, p, e.Index}
 			if first, ok := seen[k]; ok {
-				return fmt.Errorf("replacement: edits %s and %s change the same feature at position %d; keep one", first, e, p)
+				return refused("edits %s and %s change the same feature at position %d; keep one", first, e, p)
 			}
 			seen[k] = e
 		}
@@ -39,7 +38,7 @@ func (m *Model) checkEdits(edits []Edit, length int) error {
 func (l *Local) checkHere(edits []Edit) error {
 	for _, e := range edits {
 		if e.Pos >= len(l.Tokens) {
-			return fmt.Errorf("replacement: edit %s: the prompt has positions 0..%d", e, len(l.Tokens)-1)
+			return refused("edit %s: position %d is outside the prompt; its positions are 0..%d", e, e.Pos, len(l.Tokens)-1)
 		}
 	}
 	return l.checkEdits(edits, len(l.Tokens))
@@ -49,19 +48,19 @@ func (m *Model) checkEdit(e Edit, length int) error {
 	c := m.CLT
 	switch {
 	case e.Take != nil:
-		return fmt.Errorf("replacement: edit %s takes an activation from another prompt; give that prompt", e)
+		return refused("edit %s takes an activation from another prompt; give that prompt", e)
 	case e.Layer < 0 || e.Layer >= c.Layers || e.Index < 0 || e.Index >= c.Features:
-		return fmt.Errorf("replacement: edit %s: layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
+		return refused("edit %s: the transcoder has no such feature; layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
 	case notFinite(e.Value) || notFinite(e.Factor):
-		return fmt.Errorf("replacement: edit %s has a value that is not finite; give a number", e)
+		return refused("edit %s has a value that is not finite; give a number", e)
 	case e.Pos < 0 || e.Pos >= length && !e.Open:
-		return fmt.Errorf("replacement: edit %s: the prompt has positions 0..%d", e, length-1)
+		return refused("edit %s: position %d is outside the prompt; its positions are 0..%d", e, e.Pos, length-1)
 	case e.Add != nil:
 		return m.checkDirection(e)
 	case e.Pos < 1 && !e.Open && length == 1:
-		return fmt.Errorf("replacement: edit %s: the prompt has one token, and position 0 holds no features; give a longer prompt", e)
+		return refused("edit %s: the prompt has one token, and position 0 holds no features; give a longer prompt", e)
 	case e.Pos < 1 && !e.Open:
-		return fmt.Errorf("replacement: edit %s: position 0 holds no features; use 1..%d", e, length-1)
+		return refused("edit %s: position 0 holds no features; use 1..%d", e, length-1)
 	}
 	return nil
 }
@@ -70,17 +69,17 @@ func (m *Model) checkDirection(e Edit) error {
 	d, c := e.Add, m.CLT
 	switch f := d.Decoder; {
 	case siteNumber(d.Site) < 0:
-		return fmt.Errorf("replacement: edit of layer %d: vectors are not added at %q; use hook_resid_pre, hook_resid_mid, hook_mlp_out or hook_resid_post", e.Layer, d.Site)
+		return refused("edit of layer %d: vectors are not added at %q; use hook_resid_pre, hook_resid_mid, hook_mlp_out or hook_resid_post", e.Layer, d.Site)
 	case notFinite(d.Scale) || slices.ContainsFunc(d.Vector, notFinite):
-		return fmt.Errorf("replacement: edit of layer %d at position %d adds a vector that is not finite; give numbers", e.Layer, e.Pos)
+		return refused("edit of layer %d at position %d adds a vector that is not finite; give numbers", e.Layer, e.Pos)
 	case d.Vector != nil && len(d.Vector) != c.DModel:
-		return fmt.Errorf("replacement: edit of layer %d at position %d adds a vector of %d numbers; d_model is %d", e.Layer, e.Pos, len(d.Vector), c.DModel)
+		return refused("edit of layer %d at position %d adds a vector of %d numbers; d_model is %d", e.Layer, e.Pos, len(d.Vector), c.DModel)
 	case d.Vector != nil:
 		return nil
 	case f.Layer < 0 || f.Layer >= c.Layers || f.Index < 0 || f.Index >= c.Features:
-		return fmt.Errorf("replacement: edit %s: layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
+		return refused("edit %s: the transcoder has no such feature; layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
 	case e.Layer < f.Layer || e.Layer >= f.Layer+c.Targets(f.Layer):
-		return fmt.Errorf("replacement: edit %s: %v writes to layers %d..%d alone", e, f, f.Layer, f.Layer+c.Targets(f.Layer)-1)
+		return refused("edit %s: %v does not write to layer %d; it writes to %d..%d", e, f, e.Layer, f.Layer, f.Layer+c.Targets(f.Layer)-1)
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package replacement
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -20,10 +20,15 @@ const EditSyntax = `L,P,F=VALUE or L,P,F*FACTOR for feature F of layer L at posi
 // edit names is checked when it is used.
 func ParseEdit(s string) (Edit, error) {
 	e, ok := parseEdit(s)
-	if !ok {
-		return Edit{}, fmt.Errorf("replacement: edit %q: want %s", s, EditSyntax)
+	if ok {
+		return e, nil
 	}
-	return e, nil
+	if i := strings.LastIndexAny(s, "=*"); i >= 0 {
+		if v, err := strconv.ParseFloat(strings.TrimSpace(s[i+1:]), 64); notFinite(v) && (err == nil || errors.Is(err, strconv.ErrRange)) {
+			return Edit{}, refused("edit %q has a value that is not finite; give a number", s)
+		}
+	}
+	return Edit{}, refused("edit %q cannot be read; write %s", s, EditSyntax)
 }
 
 func parseEdit(s string) (e Edit, ok bool) {

@@ -1,6 +1,7 @@
 package replacement
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/gomlx/gomlx/core/tensors"
@@ -42,6 +43,22 @@ func (e *Effect) unpack(out []*tensors.Tensor) error {
 		default:
 			e.Stream = append(e.Stream, a)
 		}
+	}
+	return e.checkFinite()
+}
+
+// checkFinite names the first number after the edits that is none.
+func (e *Effect) checkFinite() error {
+	const cure = "after the edits; use smaller values or float64"
+	for layer, pre := range e.Pre {
+		if i := firstNotFinite(pre); i >= 0 {
+			f := e.local.CLT.Features
+			return fmt.Errorf("replacement: intervene: the pre-activation of %v is %g at position %d %s", clt.Feature{Layer: layer, Index: i % f}, pre.At(i), i/f, cure)
+		}
+	}
+	if i := firstNotFinite(e.Logits); i >= 0 {
+		v := e.local.LM.Config.DVocab
+		return fmt.Errorf("replacement: intervene: the logit of token %d is %g at position %d %s", i%v, e.Logits.At(i), i/v, cure)
 	}
 	return nil
 }

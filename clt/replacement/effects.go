@@ -3,6 +3,7 @@ package replacement
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 func (l *Local) TopTargetsAt(at string, n int, mass float64) ([]Target, error) {
 	pos, err := strconv.Atoi(strings.TrimPrefix(at, "@"))
 	if err != nil || pos < 0 || pos >= len(l.Tokens) {
-		return nil, fmt.Errorf("replacement: target %q: want @POS with a position in 0..%d", at, len(l.Tokens)-1)
+		return nil, refused("target %q is no position of the prompt; want @POS with a position in 0..%d", at, len(l.Tokens)-1)
 	}
 	return l.topTargets(pos, n, mass), nil
 }
@@ -55,7 +56,13 @@ func (l *Local) DirectEffects(ctx context.Context, targets []Target, edits []Edi
 			out[i] += d * row.At(0, f)
 		}
 	}, nil)
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(out, notFinite); i >= 0 {
+		return nil, fmt.Errorf("replacement: the direct effect of the edits on %s is %g; use smaller values or float64", targets[i].Label, out[i])
+	}
+	return out, nil
 }
 
 // pushedTargets is the direct effect of the vectors that edits add on each target
@@ -67,7 +74,9 @@ func (l *Local) pushedTargets(b *builder, edits []Edit) ([]float64, error) {
 		return out, err
 	}
 	for i, r := range b.target {
-		out[i] = l.directionOf(b.cfg.Targets[i], r.pos, a.logit, a.read)
+		if out[i], err = a.on(l, b.cfg.Targets[i], r.pos); err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }

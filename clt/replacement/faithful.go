@@ -27,11 +27,11 @@ func DefaultFaithfulnessConfig() FaithfulnessConfig {
 func (c FaithfulnessConfig) Validate() error {
 	switch {
 	case c.Features < 0:
-		return fmt.Errorf("replacement: faithfulness: %d features, must be 0 (all) or more", c.Features)
+		return refused("faithfulness: %d features; give 0 for all, or more", c.Features)
 	case c.Draws < 1:
-		return fmt.Errorf("replacement: faithfulness: %d draws, must be at least 1", c.Draws)
+		return refused("faithfulness: %d draws; give at least 1", c.Draws)
 	case !(c.Size > 0) || math.IsInf(c.Size, 0):
-		return fmt.Errorf("replacement: faithfulness: size %g, must be a positive fraction of the stream's norm", c.Size)
+		return refused("faithfulness: size %g; give a positive fraction of the stream's norm", c.Size)
 	}
 	return nil
 }

@@ -95,27 +95,29 @@ func (l *Local) fitAt(site gpt2.Site) (float64, error) {
 	return other.Fit().NMSE, nil
 }
 
+// firstNotFinite is the index of the first number that is none, -1 if all are.
+func firstNotFinite(a gpt2.Array) int {
+	for i := range a.Len() {
+		if v := a.At(i); v-v != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
 // checkFinite names the first activation of the clean run that is no number.
 func (l *Local) checkFinite() error {
-	bad := func(a gpt2.Array) (at int) {
-		for i := range a.Len() {
-			if v := a.At(i); v-v != 0 {
-				return i
-			}
-		}
-		return -1
-	}
 	for layer := range l.mlpOut {
-		if i := bad(l.mlpOut[layer]); i >= 0 {
+		if i := firstNotFinite(l.mlpOut[layer]); i >= 0 {
 			d := l.CLT.DModel
 			return fmt.Errorf("replacement: %s is %g at position %d, dimension %d; the model's numbers overflow on this prompt, try float64", gpt2.MLPOut.At(layer), l.mlpOut[layer].At(i), i/d, i%d)
 		}
-		if i := bad(l.pre[layer]); i >= 0 {
+		if i := firstNotFinite(l.pre[layer]); i >= 0 {
 			f := l.CLT.Features
 			return fmt.Errorf("replacement: the pre-activation of %v is %g at position %d; its encoder overflows on this prompt, try float64", clt.Feature{Layer: layer, Index: i % f}, l.pre[layer].At(i), i/f)
 		}
 	}
-	if i := bad(l.Logits); i >= 0 {
+	if i := firstNotFinite(l.Logits); i >= 0 {
 		v := l.LM.Config.DVocab
 		return fmt.Errorf("replacement: the logit of token %d is %g at position %d; the model's numbers overflow on this prompt, try float64", i%v, l.Logits.At(i), i/v)
 	}

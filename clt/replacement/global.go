@@ -166,7 +166,7 @@ func (m *Model) LogitWeights(source clt.Feature) ([]float64, error) {
 
 func (m *Model) checkFeature(f clt.Feature) error {
 	if f.Layer < 0 || f.Layer >= m.CLT.Layers || f.Index < 0 || f.Index >= m.CLT.Features {
-		return fmt.Errorf("replacement: there is no feature %v; layers are 0..%d and features 0..%d", f, m.CLT.Layers-1, m.CLT.Features-1)
+		return refused("there is no feature %v; layers are 0..%d and features 0..%d", f, m.CLT.Layers-1, m.CLT.Features-1)
 	}
 	return nil
 }

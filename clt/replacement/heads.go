@@ -53,7 +53,7 @@ func (h HeadShare) String() string {
 func (s *HeadSplit) Through(source attribution.ID) ([]HeadShare, error) {
 	at := slices.Index(s.Sources, source)
 	if at < 0 {
-		return nil, fmt.Errorf("replacement: heads: %v is no source of this prompt; give a feature that is active, an error, token or position", source)
+		return nil, refused("heads: %v is no source of this prompt; give a feature that is active, an error, token or position", source)
 	}
 	list := []HeadShare{{-1, -1, s.Residual[at]}}
 	for _, h := range s.Heads {
@@ -83,14 +83,14 @@ func (l *Local) TargetOf(id attribution.ID) (Target, error) {
 		prob := math.Exp(gpt2.LogProbs(l.logitRow(id.Pos))[id.Index])
 		return l.tokenTarget(int32(id.Index), prob, id.Pos), nil
 	}
-	return Target{}, fmt.Errorf("replacement: %v is no target of this prompt; give a feature or the logit of a token", id)
+	return Target{}, refused("%v is no target of this prompt; give a feature or the logit of a token", id)
 }
 
 // Heads splits every edge of the targets by head. It fails if the parts of an edge
 // miss it by more than 1e-5 of max(1, the row's largest edge).
 func (l *Local) Heads(ctx context.Context, targets ...Target) ([]HeadSplit, error) {
 	if len(targets) == 0 {
-		return nil, fmt.Errorf("replacement: heads: no targets; give a feature or a token")
+		return nil, refused("heads: no targets; give a feature or a token")
 	}
 	cfg := DefaultAttributeConfig()
 	cfg.Targets, cfg.Batch = targets, max(8, len(targets))

@@ -56,10 +56,10 @@ func (c InterveneConfig) validate(layers int) error {
 	switch c.Mode {
 	case Constrained, Iterative, Live:
 	default:
-		return fmt.Errorf("replacement: intervene: mode %q is not known; use constrained, iterative or live", c.Mode)
+		return refused("intervene: mode %q is not known; use constrained, iterative or live", c.Mode)
 	}
 	if c.Mode != Live && (c.From < 0 || c.To > layers || c.From >= c.To) {
-		return fmt.Errorf("replacement: intervene: layers %d:%d; want a:b with 0 <= a < b <= %d", c.From, c.To, layers)
+		return refused("intervene: layers %d:%d are not there; want a:b with 0 <= a < b <= %d", c.From, c.To, layers)
 	}
 	return nil
 }

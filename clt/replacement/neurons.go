@@ -21,11 +21,11 @@ import (
 func (m *Model) NeuronThresholds(ctx context.Context, windows gpt2.TokenSource, first, steps int, l0 []float64, report func(done, total int)) ([]float64, error) {
 	cfg := m.LM.Config
 	if len(l0) != cfg.Layers {
-		return nil, fmt.Errorf("replacement: neurons: active units of %d layers for a model of %d; give one number for each", len(l0), cfg.Layers)
+		return nil, refused("neurons: active units of %d layers for a model of %d; give one number for each", len(l0), cfg.Layers)
 	}
 	for l, v := range l0 {
 		if !(v >= 0) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("replacement: neurons: %g active units in layer %d; give a number from 0 on", v, l)
+			return nil, refused("neurons: %g active units in layer %d; give a number from 0 on", v, l)
 		}
 	}
 	tops, tokens := make([]largest, cfg.Layers), 0

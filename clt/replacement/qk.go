@@ -140,9 +140,9 @@ func (l *Local) checkHead(layer, head, query, key int) error {
 	c := l.LM.Config
 	switch {
 	case layer < 0 || layer >= c.Layers || head < 0 || head >= c.Heads:
-		return fmt.Errorf("replacement: score of layer %d, head %d: layers are 0..%d and heads 0..%d", layer, head, c.Layers-1, c.Heads-1)
+		return refused("score of layer %d, head %d: there is no such head; layers are 0..%d and heads 0..%d", layer, head, c.Layers-1, c.Heads-1)
 	case key < 0 || query < 0 || query >= len(l.Tokens) || key > query:
-		return fmt.Errorf("replacement: score of query %d and key %d: want 0 <= key <= query <= %d", query, key, len(l.Tokens)-1)
+		return refused("score of query %d and key %d; want 0 <= key <= query <= %d", query, key, len(l.Tokens)-1)
 	}
 	return nil
 }

@@ -25,13 +25,20 @@ func (b *builder) makeRows() error {
 	for _, a := range b.Active {
 		b.feature = append(b.feature, b.featureRow(params, biasReads, a.Layer, a.Pos, a.Index))
 	}
+	if slices.ContainsFunc(b.cfg.Targets, func(t Target) bool { return t.Vector != nil }) {
+		hooks, err := b.LM.RunHooks(gpt2.Program{}, [][]int32{b.Tokens}, gpt2.HookUnembedPre)
+		if err != nil {
+			return err
+		}
+		b.clean = hooks[gpt2.HookUnembedPre]
+	}
 	for _, t := range b.cfg.Targets {
 		pos := t.Pos
 		if pos < 0 {
 			pos = len(b.Tokens) - 1
 		}
 		if pos >= len(b.Tokens) {
-			return fmt.Errorf("replacement: attribute: target %s is at position %d, the prompt has %d tokens", t.Label, t.Pos, len(b.Tokens))
+			return refused("attribute: target %s is at position %d; the prompt has %d tokens", t.Label, t.Pos, len(b.Tokens))
 		}
 		if t.Feature != nil {
 			b.target = append(b.target, b.featureRow(params, biasReads, t.Feature.Layer, pos, t.Feature.Index))
@@ -49,7 +56,7 @@ func (b *builder) headRows() (map[int32][]float64, error) {
 	for _, t := range b.cfg.Targets {
 		for _, w := range t.Tokens {
 			if w.ID < 0 || int(w.ID) >= vocab {
-				return nil, fmt.Errorf("replacement: attribute: target token %d is outside the vocabulary 0..%d", w.ID, vocab-1)
+				return nil, refused("attribute: target token %d is not in the vocabulary; ids are 0..%d", w.ID, vocab-1)
 			}
 			if _, ok := rows[w.ID]; !ok {
 				ids = append(ids, w.ID)
@@ -167,6 +174,10 @@ func (b *builder) logitRowOf(v *gpt2.Vectors, head map[int32][]float64, final gp
 			r.vec[i] += w.Scale * u
 		}
 		r.value += w.Scale * (b.Logits.At(pos*vocab+int(w.ID)) - mean)
+	}
+	for i, u := range t.Vector {
+		r.vec[i] += u
+		r.value += u * b.clean.At(pos*d+i)
 	}
 	for i, u := range r.vec {
 		r.bias += u * final.At(pos*d+i)

@@ -1,8 +1,6 @@
 package replacement
 
 import (
-	"fmt"
-
 	"github.com/etredal/cross-layer-transcoder/clt"
 )
 
@@ -24,7 +22,7 @@ func (l *Local) Resolve(edits []Edit, other *Local) ([]Edit, error) {
 		features := []clt.Feature{e.Feature}
 		if e.Take.AllFeatures {
 			if features = l.activeAtEither(e, other); len(features) == 0 {
-				return nil, fmt.Errorf("replacement: edit %s: no feature is active there on either prompt; choose other positions", e)
+				return nil, refused("edit %s: no feature is active there on either prompt; choose other positions", e)
 			}
 		}
 		for _, f := range features {
@@ -40,15 +38,15 @@ func (l *Local) checkTake(e Edit, other *Local) error {
 	c := l.CLT
 	switch {
 	case other == nil:
-		return fmt.Errorf("replacement: edit %s takes an activation from another prompt; give that prompt", e)
+		return refused("edit %s takes an activation from another prompt; give that prompt", e)
 	case other.CLT != c:
-		return fmt.Errorf("replacement: edit %s: the other prompt was read by another transcoder; use one", e)
+		return refused("edit %s: the other prompt was read by another transcoder; use one", e)
 	case !e.Take.AllLayers && (e.Layer < 0 || e.Layer >= c.Layers) || !e.Take.AllFeatures && (e.Index < 0 || e.Index >= c.Features):
-		return fmt.Errorf("replacement: edit %s: layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
+		return refused("edit %s: the transcoder has no such feature; layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
 	case e.Take.Pos < 1 || e.Take.Pos >= len(other.Tokens):
-		return fmt.Errorf("replacement: edit %s: the other prompt has features at positions 1..%d", e, len(other.Tokens)-1)
+		return refused("edit %s: position %d of the other prompt holds no features; its features are at 1..%d", e, e.Take.Pos, len(other.Tokens)-1)
 	case e.Pos < 1 || e.Pos >= len(l.Tokens):
-		return fmt.Errorf("replacement: edit %s: the prompt has features at positions 1..%d", e, len(l.Tokens)-1)
+		return refused("edit %s: position %d of the prompt holds no features; its features are at 1..%d", e, e.Pos, len(l.Tokens)-1)
 	}
 	return nil
 }
@@ -74,7 +72,7 @@ func (l *Local) activeAtEither(e Edit, other *Local) []clt.Feature {
 // same length.
 func (l *Local) Differences(other *Local) ([]Edit, error) {
 	if len(l.Tokens) != len(other.Tokens) {
-		return nil, fmt.Errorf("replacement: swap: the prompts have %d and %d tokens; say which position takes from which", len(l.Tokens), len(other.Tokens))
+		return nil, refused("swap: the prompts have %d and %d tokens; say which position takes from which", len(l.Tokens), len(other.Tokens))
 	}
 	var list []Edit
 	for p := 1; p < len(l.Tokens); p++ {
@@ -83,7 +81,7 @@ func (l *Local) Differences(other *Local) ([]Edit, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("replacement: swap: the prompts differ nowhere behind position 0 where a feature is active; give another one")
+		return nil, refused("swap: the prompts differ nowhere behind position 0 where a feature is active; give another one")
 	}
 	return list, nil
 }

@@ -1,8 +1,10 @@
 package replacement
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +18,7 @@ type Target struct {
 	Prob    float64      // weight of the target in influence; its probability if it is a token
 	Tokens  []Weighted   // the direction as a sum of unembedding columns
 	Demean  bool         // relative to the mean logit
+	Vector  []float64    // [d_model], or nil: any direction of what is unembedded (unembed.hook_pre), added to Tokens
 	Feature *clt.Feature // or the pre-activation of a feature
 	Pos     int          // -1 for the last position
 }
@@ -59,8 +62,9 @@ func (l *Local) logitRow(pos int) []float64 {
 }
 
 // ParseTarget reads one target as people write it: a token's text, its id, the
-// difference "A-B" of two of those, "feature:L/F@P", each with "@POS" behind it
-// for another position than the last.
+// difference "A-B" of two of those, "feature:L/F@P", or any direction of what is
+// unembedded as "[X,Y,...]", each with "@POS" behind it for another position than the
+// last.
 func (l *Local) ParseTarget(s string) (Target, error) {
 	pos := len(l.Tokens) - 1
 	body := s
@@ -70,7 +74,10 @@ func (l *Local) ParseTarget(s string) (Target, error) {
 		}
 	}
 	if pos < 0 || pos >= len(l.Tokens) {
-		return Target{}, fmt.Errorf("replacement: target %q: position %d is outside the prompt 0..%d", s, pos, len(l.Tokens)-1)
+		return Target{}, refused("target %q: position %d is outside the prompt; its positions are 0..%d", s, pos, len(l.Tokens)-1)
+	}
+	if strings.HasPrefix(body, "[") && strings.HasSuffix(body, "]") && strings.Contains(body, ",") {
+		return l.vectorTarget(s, body, pos)
 	}
 	if rest, ok := strings.CutPrefix(body, "feature:"); ok {
 		return l.featureTarget(s, rest, pos)
@@ -85,17 +92,52 @@ func (l *Local) ParseTarget(s string) (Target, error) {
 		}
 		a, okA := l.tokenID(body[:i])
 		b, okB := l.tokenID(body[i+1:])
+		if okA && okB && a == b {
+			return Target{}, refused("target %q is the difference of a token with itself, 0 everywhere; name two tokens", s)
+		}
 		if okA && okB {
 			return Target{Label: l.LM.TokenText(a) + " -" + l.LM.TokenText(b), Prob: 1, Tokens: []Weighted{{a, 1}, {b, -1}}, Pos: pos}, nil
 		}
 	}
-	return Target{}, fmt.Errorf("replacement: target %q is no single token of %s; give a token (with its leading space), an id, A-B, or feature:L/F@P", s, l.LM.Name)
+	return Target{}, refused("target %q is no single token of %s; give a token (with its leading space), an id, A-B, feature:L/F@P, or [X,Y,...]", s, l.LM.Name)
+}
+
+func (l *Local) vectorTarget(s, body string, pos int) (Target, error) {
+	t := Target{Label: "direction", Prob: 1, Pos: pos}
+	if err := json.Unmarshal([]byte(body), &t.Vector); err != nil {
+		return Target{}, refused("target %q is no list of numbers; write [X,Y,...]", shortened(s))
+	}
+	if len(t.Vector) != l.CLT.DModel {
+		return Target{}, refused("target %q is a direction of %d numbers; d_model is %d", shortened(s), len(t.Vector), l.CLT.DModel)
+	}
+	return t, nil
+}
+
+// shortened is a text for a message.
+func shortened(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}
+
+// checkTarget refuses a direction that is none.
+func (l *Local) checkTarget(t Target) error {
+	switch {
+	case t.Vector == nil:
+	case len(t.Vector) != l.CLT.DModel:
+		return refused("attribute: target %s is a direction of %d numbers; d_model is %d", t.Label, len(t.Vector), l.CLT.DModel)
+	case slices.ContainsFunc(t.Vector, notFinite):
+		return refused("attribute: target %s is a direction that is not finite; give numbers", t.Label)
+	}
+	return nil
 }
 
 func (l *Local) featureTarget(s, body string, pos int) (Target, error) {
 	var f clt.Feature
 	if _, err := fmt.Sscanf(body, "%d/%d", &f.Layer, &f.Index); err != nil || f.Layer < 0 || f.Layer >= l.CLT.Layers || f.Index < 0 || f.Index >= l.CLT.Features {
-		return Target{}, fmt.Errorf("replacement: target %q: want feature:L/F@P with L in 0..%d and F in 0..%d", s, l.CLT.Layers-1, l.CLT.Features-1)
+		return Target{}, refused("target %q: the transcoder has no such feature; want feature:L/F@P with L in 0..%d and F in 0..%d", s, l.CLT.Layers-1, l.CLT.Features-1)
 	}
 	return Target{Label: f.String(), Prob: 1, Feature: &f, Pos: pos}, nil
 }

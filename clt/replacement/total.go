@@ -32,7 +32,7 @@ func (l *Local) Predict(ctx context.Context, g *attribution.Graph, edits []Edit,
 		return nil, err
 	}
 	if !slices.Equal(g.IDs, l.Tokens) {
-		return nil, fmt.Errorf("replacement: predict: the graph is of another prompt; attribute this one")
+		return nil, refused("predict: the graph is of another prompt; attribute this one")
 	}
 	node := map[attribution.ID]int{}
 	for i, n := range g.Nodes {
@@ -61,6 +61,9 @@ func (l *Local) Predict(ctx context.Context, g *attribution.Graph, edits []Edit,
 	r, err := g.Respond(changes, push)
 	if err != nil {
 		return nil, err
+	}
+	if i := slices.IndexFunc(r.Value, notFinite); i >= 0 {
+		return nil, fmt.Errorf("replacement: predict: the change of %v is %g under the edits; use smaller values or float64", g.Nodes[i].ID, r.Value[i])
 	}
 	p := &Prediction{Response: *r}
 	for i, n := range g.Nodes {
@@ -103,7 +106,9 @@ func (l *Local) push(g *attribution.Graph, outside []Active, edits []Edit, targe
 			if err != nil {
 				return nil, err
 			}
-			push[i] = l.directionOf(t, n.Pos, a.logit, a.read)
+			if push[i], err = a.on(l, t, n.Pos); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return push, nil

@@ -22,7 +22,7 @@ func attributeVerb(f *flag.FlagSet) func(c *call) error {
 	cut := pruneFlags(f)
 	var outs list
 	var targets commaList
-	f.Var(&targets, "targets", "`targets`: token texts, ids, A-B, feature:L/F@P, each with @POS for another position; or @POS for the top logits there (default: the top logits)")
+	f.Var(&targets, "targets", "`targets`: token texts, ids, A-B, feature:L/F@P, or [X,Y,...] for any direction of what is unembedded, each with @POS for another position; or @POS for the top logits there (default: the top logits)")
 	f.Var(&outs, "o", "`file`: NAME.safetensors for the whole graph, NAME.json for the pruned one in the public schema; may be repeated")
 	req := wire.AttributeRequest{}
 	f.IntVar(&req.MaxLogits, "max-logits", d.MaxLogits, "most top logits")
@@ -164,7 +164,7 @@ func pruneFlags(f *flag.FlagSet) *cutFlags {
 func graphText(g *attribution.Graph, cut attribution.PruneConfig) string {
 	s := g.Score()
 	small := g
-	if !pruned(g) {
+	if !g.Cut() {
 		if p, err := g.Prune(cut); err == nil {
 			small = p
 		}
@@ -190,8 +190,12 @@ func rowIdentity(g *attribution.Graph, s attribution.Score) string {
 		e = g.Settings.RowIdentity
 	}
 	switch limit := replacement.RowTolerance(g.Settings.DType == "f64"); {
+	case e < 0 && g.Count(attribution.Bias) > 0:
+		return "no proof: the file does not say what rows add up to"
 	case e < 0:
 		return "no proof: the graph has no bias node"
+	case e <= limit && s.RowIdentityMaxError < 0 && g.Cut():
+		return fmt.Sprintf("%.2g before edges were dropped, limit %.0g: every row added up", e, limit)
 	case e <= limit:
 		return fmt.Sprintf("%.2g, limit %.0g: every row adds up", e, limit)
 	default:
@@ -199,5 +203,3 @@ func rowIdentity(g *attribution.Graph, s attribution.Score) string {
 	}
 }
 
-// pruned says whether a graph has been pruned already.
-func pruned(g *attribution.Graph) bool { return g.Settings.NodeCut > 0 || g.Settings.EdgeCut > 0 }

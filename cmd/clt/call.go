@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/etredal/cross-layer-transcoder/clt/replacement"
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
 	"github.com/etredal/cross-layer-transcoder/viz"
@@ -109,7 +110,8 @@ func (c *call) finish(err error) int {
 	}
 	status := statusFailed
 	var bad usageError
-	if errors.As(err, &bad) || errors.Is(err, fs.ErrNotExist) {
+	var asked *replacement.RequestError
+	if errors.As(err, &bad) || errors.As(err, &asked) || errors.Is(err, fs.ErrNotExist) {
 		status = statusUsage
 	}
 	fmt.Fprintf(c.err, "clt %s: %s\n", c.verb, c.sentence(err))

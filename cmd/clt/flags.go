@@ -24,7 +24,7 @@ type commaList []string
 
 func (l *commaList) String() string { return strings.Join(*l, ",") }
 func (l *commaList) Set(s string) error {
-	if s == "," { // the token
+	if s == "," || strings.HasPrefix(s, "[") { // the token, or one list of numbers
 		*l = append(*l, s)
 		return nil
 	}

@@ -20,7 +20,7 @@ func interveneVerb(f *flag.FlagSet) func(c *call) error {
 	f.StringVar(&req.Layers, "layers", "", "`a:b`: carry the edits out in layers a to b-1 (default: all)")
 	f.StringVar(&req.Freeze, "freeze", "", "what stays as in the clean run: attention, ln, attention,ln or none (default: what fits the mode)")
 	f.StringVar(&req.Mode, "mode", replacement.Constrained, "`mode`: constrained, iterative or live")
-	f.IntVar(&req.Control, "control", 0, "also so many random edits of as many features and the same total activation")
+	f.IntVar(&req.Control, "control", wire.DefaultControl, "also so many random edits of as many features and the same total activation; 0 for none")
 	f.Uint64Var(&req.Seed, "seed", 1, "of the random edits")
 	f.Var(&track, "track", "`token` whose logit is followed; may be repeated (default: the likeliest)")
 	f.IntVar(&req.Top, "top", topDefault, "predictions to show")

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"path/filepath"
 
 	"github.com/etredal/cross-layer-transcoder/clt/attribution"
 	"github.com/etredal/cross-layer-transcoder/internal/engine"
@@ -122,7 +123,7 @@ func scoreVerb(f *flag.FlagSet) func(c *call) error {
 			return err
 		}
 		if err := g.Validate(); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", filepath.Base(c.args[0]), err)
 		}
 		s := g.Score()
 		if *asJSON {

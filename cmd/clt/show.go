@@ -120,7 +120,7 @@ func (d *drawing) draw(c *call) (*attribution.Graph, error) {
 // view prunes a whole graph for the picture; one that was pruned is drawn as it is.
 func (d *drawing) view(g *attribution.Graph) (*attribution.Graph, viz.GraphOptions, error) {
 	opts := viz.GraphOptions{Title: d.title, Theme: d.theme, Width: float64(d.width)}
-	if pruned(g) {
+	if g.Cut() {
 		return g, opts, nil
 	}
 	small, err := g.Prune(d.cut.cfg)

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -130,7 +129,7 @@ func (s *Service) QK(ctx context.Context, req wire.QKRequest, report func(wire.P
 		}
 	}
 	if key < 0 || key > query {
-		return out, fmt.Errorf("engine: qk: key %d of query %d; a query sees keys 0..%d", key, query, query)
+		return out, badRequest("qk: key %d of query %d; a query sees keys 0..%d", key, query, query)
 	}
 	a, err := local.AttributeScore(ctx, req.Layer, req.Head, query, key)
 	if err != nil {

@@ -63,6 +63,11 @@ func (s *Service) liveEdits(r *replacement.Model, req wire.GenerateRequest, ids 
 	return list, err
 }
 
+// badRequest is an error of the one who asks, not of the work.
+func badRequest(format string, args ...any) error {
+	return &replacement.RequestError{Err: fmt.Errorf("engine: "+format, args...)}
+}
+
 // editTexts are edits as people read them.
 func editTexts(list []replacement.Edit) []string {
 	texts := make([]string, len(list))
@@ -90,7 +95,7 @@ func readGroups(local *replacement.Local, list []wire.Group, edits []replacement
 			var m replacement.Place
 			if n, err := fmt.Sscanf(strings.TrimPrefix(strings.TrimSpace(text), "f"), "%d/%d@%d", &m.Layer, &m.Index, &m.Pos); n != 3 || err != nil ||
 				m.Layer < 0 || m.Layer >= local.CLT.Layers || m.Index < 0 || m.Index >= local.CLT.Features || m.Pos < 0 || m.Pos >= len(local.Tokens) {
-				return nil, fmt.Errorf("engine: group %q: %q is no feature of this prompt; give L/F@P with layers 0..%d, features 0..%d, positions 0..%d",
+				return nil, badRequest("group %q: %q is no feature of this prompt; give L/F@P with layers 0..%d, features 0..%d, positions 0..%d",
 					g.Name, text, local.CLT.Layers-1, local.CLT.Features-1, len(local.Tokens)-1)
 			}
 			group.Members = append(group.Members, m)

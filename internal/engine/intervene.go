@@ -64,6 +64,9 @@ func (s *Service) Intervene(ctx context.Context, req wire.InterveneRequest, repo
 	if out.Control, err = control(ctx, local, cfg, edits, req, out.Tracked, targets, report); err != nil {
 		return out, err
 	}
+	if req.Control > 0 && out.Control == 0 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("there is no random control: the prompt has %d active features, too few to change as many others", len(local.Active)))
+	}
 	if req.Out == "" {
 		return out, nil
 	}
@@ -83,7 +86,7 @@ func interveneConfig(local *replacement.Local, req wire.InterveneRequest) (repla
 		from, errA := strconv.Atoi(a)
 		to, errB := strconv.Atoi(b)
 		if !ok || errA != nil || errB != nil {
-			return cfg, fmt.Errorf("engine: intervene: layers %q; want a:b with 0 <= a < b <= %d", req.Layers, cfg.To)
+			return cfg, badRequest("intervene: layers %q; want a:b with 0 <= a < b <= %d", req.Layers, cfg.To)
 		}
 		cfg.From, cfg.To = from, to
 	}
@@ -101,7 +104,7 @@ func interveneConfig(local *replacement.Local, req wire.InterveneRequest) (repla
 			cfg.FreezeLN = true
 		case "none":
 		default:
-			return cfg, fmt.Errorf("engine: intervene: freeze %q; use attention, ln, both with a comma, or none", req.Freeze)
+			return cfg, badRequest("intervene: freeze %q; use attention, ln, both with a comma, or none", req.Freeze)
 		}
 	}
 	return cfg, nil
@@ -164,7 +167,7 @@ func trackTargets(local, other *replacement.Local, names []string, most int) ([]
 			return nil, err
 		}
 		if len(t.Tokens) != 1 {
-			return nil, fmt.Errorf("engine: track %q; name single tokens", n)
+			return nil, badRequest("track %q; name single tokens", n)
 		}
 		add(t)
 	}

@@ -30,7 +30,7 @@ func (s *Session) Swap(prompt, other string, edits []string, options ...Interven
 }
 
 func (s *Session) intervene(req wire.InterveneRequest, options []InterveneOption) *Effect {
-	req.Setup, req.Control, req.Seed = s.setup, 20, 1
+	req.Setup, req.Control, req.Seed = s.setup, wire.DefaultControl, 1
 	for _, o := range options {
 		o(&req)
 	}

@@ -5,19 +5,23 @@ type Warned struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// DefaultControl is how many random edits an intervention is held against unless the
+// caller says otherwise; a request has the number that is drawn.
+const DefaultControl = 20
+
 // InterveneRequest edits features, or adds vectors, and runs the model.
 type InterveneRequest struct {
 	Setup
 	Prompt
-	Edits   []string `json:"edits"`            // see replacement.EditSyntax
-	Other   *Prompt  `json:"other,omitempty"`  // prompt that swaps take activations from; without edits all features are swapped where the tokens differ
-	Groups  []Group  `json:"groups,omitempty"` // supernodes that are read out
-	Layers  string   `json:"layers,omitempty"` // "a:b"; empty for all
-	Freeze  string   `json:"freeze,omitempty"` // "attention,ln", "attention", "none"; empty: what fits the mode
-	Mode    string   `json:"mode,omitempty"`   // constrained, iterative, live
-	Control int      `json:"control,omitempty"`
-	Seed    uint64   `json:"seed,omitempty"`  // of the random draws of Control, each of equal count and mass
-	Track   []string `json:"track,omitempty"` // tokens whose logits are followed; the top one if empty
+	Edits   []string `json:"edits"`             // see replacement.EditSyntax
+	Other   *Prompt  `json:"other,omitempty"`   // prompt that swaps take activations from; without edits all features are swapped where the tokens differ
+	Groups  []Group  `json:"groups,omitempty"`  // supernodes that are read out
+	Layers  string   `json:"layers,omitempty"`  // "a:b"; empty for all
+	Freeze  string   `json:"freeze,omitempty"`  // "attention,ln", "attention", "none"; empty: what fits the mode
+	Mode    string   `json:"mode,omitempty"`    // constrained, iterative, live
+	Control int      `json:"control,omitempty"` // random edits to draw
+	Seed    uint64   `json:"seed,omitempty"`    // of the random draws of Control, each of equal count and mass
+	Track   []string `json:"track,omitempty"`   // tokens whose logits are followed; the top one if empty
 	Top     int      `json:"top,omitempty"`
 	Out     string   `json:"out,omitempty"` // safetensors with logits and pre-activations
 }
