@@ -38,7 +38,7 @@ func (m *Model) checkEdits(edits []Edit, length int) error {
 func (l *Local) checkHere(edits []Edit) error {
 	for _, e := range edits {
 		if e.Pos >= len(l.Tokens) {
-			return refused("edit %s: position %d is outside the prompt; its positions are 0..%d", e, e.Pos, len(l.Tokens)-1)
+			return refused("edit %s: position %d is outside; the prompt has positions 0..%d", e, e.Pos, len(l.Tokens)-1)
 		}
 	}
 	return l.checkEdits(edits, len(l.Tokens))
@@ -54,7 +54,7 @@ func (m *Model) checkEdit(e Edit, length int) error {
 	case notFinite(e.Value) || notFinite(e.Factor):
 		return refused("edit %s has a value that is not finite; give a number", e)
 	case e.Pos < 0 || e.Pos >= length && !e.Open:
-		return refused("edit %s: position %d is outside the prompt; its positions are 0..%d", e, e.Pos, length-1)
+		return refused("edit %s: position %d is outside; the prompt has positions 0..%d", e, e.Pos, length-1)
 	case e.Add != nil:
 		return m.checkDirection(e)
 	case e.Pos < 1 && !e.Open && length == 1:
@@ -79,7 +79,7 @@ func (m *Model) checkDirection(e Edit) error {
 	case f.Layer < 0 || f.Layer >= c.Layers || f.Index < 0 || f.Index >= c.Features:
 		return refused("edit %s: the transcoder has no such feature; layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
 	case e.Layer < f.Layer || e.Layer >= f.Layer+c.Targets(f.Layer):
-		return refused("edit %s: %v does not write to layer %d; it writes to %d..%d", e, f, e.Layer, f.Layer, f.Layer+c.Targets(f.Layer)-1)
+		return refused("edit %s: %v does not write to layer %d; it writes to layers %d..%d", e, f, e.Layer, f.Layer, f.Layer+c.Targets(f.Layer)-1)
 	}
 	return nil
 }

@@ -41,6 +41,19 @@ func (l *Local) Fit() Fit {
 // minFit is how many positions make a fit that can be judged.
 const minFit = 4
 
+// Good says whether there is enough to judge by, and it is better than the mean.
+func (f Fit) Good() bool { return f.Tokens >= minFit && f.NMSE <= 1 }
+
+// Unlike says that the transcoder does not fit this prompt, "" if it does or the prompt
+// is too short to tell: of a transcoder that fits others, the prompt is a strange one.
+func (l *Local) Unlike() string {
+	f := l.Fit()
+	if f.Tokens < minFit || f.NMSE <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("the transcoder %s fits other text, but reconstructs the MLP outputs of this prompt with a normalised error of %.3g, worse than predicting the mean: the prompt is unlike what it was trained on, and errors carry its graph", l.ID.Name, f.NMSE)
+}
+
 // Suspicion says loudly that the transcoder does not belong to this model, and
 // what the likely mistake is: "" if it reconstructs the prompt better than the mean
 // does. judged is false if the prompt is too short to tell. It tries the other read

@@ -92,6 +92,26 @@ func TestSuspicion(t *testing.T) {
 	}
 }
 
+// TestUnlike: a prompt that the transcoder does not fit is called strange, unless it is
+// too short to tell.
+func TestUnlike(t *testing.T) {
+	cfg, params, x := linearCase(t)
+	for length, want := range map[int]bool{len(randomPrompt): true, minFit: false} {
+		l := localized(t, joined(t, cfg, params, x), randomPrompt[:length])
+		if text := l.Unlike(); text != "" || l.Fit().Good() != want {
+			t.Errorf("%d tokens that fit: %q, good %v", length, text, l.Fit().Good())
+		}
+		for layer := range l.errors {
+			for i := range l.errors[layer].F64 {
+				l.errors[layer].F64[i] += 1e3
+			}
+		}
+		if text := l.Unlike(); strings.Contains(text, "fits other text, but") != want || l.Fit().Good() {
+			t.Errorf("%d tokens that do not fit: %q", length, text)
+		}
+	}
+}
+
 // TestNotFinite: overflow on a prompt is an error that names the place.
 func TestNotFinite(t *testing.T) {
 	cfg := toy.RandomConfig()

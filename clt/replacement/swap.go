@@ -44,9 +44,9 @@ func (l *Local) checkTake(e Edit, other *Local) error {
 	case !e.Take.AllLayers && (e.Layer < 0 || e.Layer >= c.Layers) || !e.Take.AllFeatures && (e.Index < 0 || e.Index >= c.Features):
 		return refused("edit %s: the transcoder has no such feature; layers are 0..%d and features 0..%d", e, c.Layers-1, c.Features-1)
 	case e.Take.Pos < 1 || e.Take.Pos >= len(other.Tokens):
-		return refused("edit %s: position %d of the other prompt holds no features; its features are at 1..%d", e, e.Take.Pos, len(other.Tokens)-1)
+		return refused("edit %s: position %d holds no features; the other prompt has features at positions 1..%d", e, e.Take.Pos, len(other.Tokens)-1)
 	case e.Pos < 1 || e.Pos >= len(l.Tokens):
-		return refused("edit %s: position %d of the prompt holds no features; its features are at 1..%d", e, e.Pos, len(l.Tokens)-1)
+		return refused("edit %s: position %d holds no features; the prompt has features at positions 1..%d", e, e.Pos, len(l.Tokens)-1)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (l *Local) ParseTarget(s string) (Target, error) {
 		}
 	}
 	if pos < 0 || pos >= len(l.Tokens) {
-		return Target{}, refused("target %q: position %d is outside the prompt; its positions are 0..%d", s, pos, len(l.Tokens)-1)
+		return Target{}, refused("target %q: position %d is outside; the prompt has positions 0..%d", s, pos, len(l.Tokens)-1)
 	}
 	if strings.HasPrefix(body, "[") && strings.HasSuffix(body, "]") && strings.Contains(body, ",") {
 		return l.vectorTarget(s, body, pos)

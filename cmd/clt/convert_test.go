@@ -140,6 +140,11 @@ func TestConvertWrongHook(t *testing.T) {
 	if r.status != 0 || !strings.Contains(r.stderr, "WARNING") || !strings.Contains(r.stderr, "read at "+string(right)+" instead of hook_resid_mid") {
 		t.Errorf("the wrong hook: exit %d, %q", r.status, r.stderr)
 	}
+	// One strange prompt does not make a transcoder wrong, and a good prompt no other right.
+	r = cli(t, "encode", "-backend", "go", "-prompt", "q z x j q z x j")
+	if r.status != 0 || !strings.Contains(r.stderr, "WARNING: the transcoder pocket fits other text, but") || strings.Contains(r.stderr, "explain nothing") {
+		t.Errorf("a strange prompt: exit %d, %q", r.status, r.stderr)
+	}
 	// Prompts too short to judge by are warned about all the same.
 	r = cli(t, "encode", "-backend", "go", "-clt", dst, "-prompt", " The")
 	if r.status != 0 || !strings.Contains(r.stderr, "WARNING") {

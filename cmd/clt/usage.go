@@ -24,7 +24,7 @@ func usage() string {
 	for _, v := range verbs() {
 		fmt.Fprintf(&b, "  %-12s %s\n", v.name, v.brief)
 	}
-	b.WriteString("\nclt VERB -h lists the flags of a verb. Try: clt attribute -prompt \"The capital of France is\" -o graph.safetensors\n")
+	b.WriteString("\nclt VERB -h lists the flags of a verb. Try: clt attribute -prompt \" The capital of France is\" -o graph.safetensors\n")
 	return b.String()
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 )
 
-// warnings says whether the transcoder belongs to the model at all. It is found
-// out on the first prompt, or on a text of its own if that is too short, once for
-// each pair of the two, and stands in every later result.
+// warnings says whether the transcoder belongs to the model at all. It is found out
+// once for each pair of the two, and stands in every later result. Of a pair that is
+// well it says whether this prompt is.
 func (s *Service) warnings(local *replacement.Local) wire.Warned {
 	var out wire.Warned
 	s.mu.Lock()
@@ -33,6 +33,9 @@ func (s *Service) warnings(local *replacement.Local) wire.Warned {
 			s.mu.Unlock()
 		}
 	}
+	if text == "" {
+		text = local.Unlike()
+	}
 	if text != "" {
 		out.Warnings = append(out.Warnings, text)
 	}
@@ -40,19 +43,21 @@ func (s *Service) warnings(local *replacement.Local) wire.Warned {
 }
 
 // judge is what is wrong with the transcoder of a prompt, "" for nothing; judged is
-// false if that cannot be told.
+// false if that cannot be told. A prompt that it fits is enough; one that it does not
+// may be a strange one, so then a text of its own kind decides, where there is one.
 func judge(local *replacement.Local) (text string, judged bool, err error) {
-	if text, judged, err = local.Suspicion(); err != nil {
-		return "", false, err
-	}
-	if !judged {
+	on := local
+	if !local.Fit().Good() {
 		other, err := fitText(local.Model)
-		if err != nil || other == nil {
+		if err != nil {
 			return "", false, err
 		}
-		if text, judged, err = other.Suspicion(); err != nil {
-			return "", false, err
+		if other != nil {
+			on = other
 		}
+	}
+	if text, judged, err = on.Suspicion(); err != nil || !judged {
+		return "", false, err
 	}
 	info, tok := local.CLT.Info, local.LM.Tokenizer
 	if text == "" && tok != nil && info.TokenizerSHA256 != "" && info.TokenizerSHA256 != tok.SHA256() {
