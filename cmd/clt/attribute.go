@@ -202,4 +202,3 @@ func rowIdentity(g *attribution.Graph, s attribution.Score) string {
 		return fmt.Sprintf("%.2g, ABOVE the limit %.0g", e, limit)
 	}
 }
-
