@@ -46,9 +46,9 @@ func readJSONWithin(r io.Reader, budget int64) (*Graph, View, error) {
 	}
 	g := &Graph{Prompt: in.Metadata.Prompt, Tokens: in.Metadata.PromptTokens, Settings: Settings{RowIdentity: -1}}
 	if p := in.Metadata.Pruning; p != nil {
-		g.Settings.Pruned, g.Settings.NodeCut, g.Settings.EdgeCut = true, p.Node, p.Edge
+		g.Settings.cut(p.Node, p.Edge)
 	} else if in.Metadata.NodeThreshold != nil {
-		g.Settings.Pruned, g.Settings.NodeCut = true, *in.Metadata.NodeThreshold
+		g.Settings.cut(*in.Metadata.NodeThreshold, 0)
 	}
 	if ours := in.Metadata.Ours; ours != nil {
 		if ours.Format != FileFormat {

@@ -51,7 +51,7 @@ type Settings struct {
 	Read        string  `json:"read,omitempty"`   // encoder read point
 	Compat      string  `json:"compat,omitempty"` // "" or "circuit-tracer"
 	Layers      int     `json:"layers"`           // layers of the model
-	Pruned      bool    `json:"pruned,omitempty"` // nodes and edges were dropped, at the two thresholds
+	Pruned      bool    `json:"pruned,omitempty"` // at thresholds of 0, which do not show that nodes and edges were dropped
 	NodeCut     float64 `json:"node_threshold,omitempty"`
 	EdgeCut     float64 `json:"edge_threshold,omitempty"`
 	Folded      bool    `json:"folded,omitempty"` // pruned weights were added to error nodes, so rows still sum
@@ -75,6 +75,11 @@ type Graph struct {
 	Model    Artifact
 	CLT      Artifact
 	Settings Settings
+}
+
+// cut notes that nodes and edges were dropped.
+func (s *Settings) cut(node, edge float64) {
+	s.NodeCut, s.EdgeCut, s.Pruned = node, edge, node == 0 && edge == 0
 }
 
 // Cut says whether nodes and edges have been dropped: by Prune, or by the program that

@@ -92,7 +92,7 @@ func (g *Graph) Prune(cfg PruneConfig) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Settings.Pruned, out.Settings.NodeCut, out.Settings.EdgeCut = true, cfg.Node, cfg.Edge
+	out.Settings.cut(cfg.Node, cfg.Edge)
 	return out, nil
 }
 
