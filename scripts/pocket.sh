@@ -15,17 +15,16 @@ phase() { # name, file for the numbers, command...; what is done stays done (rm 
 	mv "$out/$file.tmp" "$out/$file"
 	echo "pocket: $name $((SECONDS - from)) s"
 }
-# The transcoders that the clone holds were made with these settings, by the compiled graph.
-echo '{"path":"dense","batch":2048,"lr":3e-3,"dead_penalty":1e-4}' >"$out/transcoders.config"
-train() { # name, flags...
-	local name=$1
-	shift
-	phase "$name" "$name.json" bin/clt train -model "$out/model" -world -resume -config "$out/transcoders.config" -o "$out/$name" "$@"
+# Another backend gives other last digits and in the end other weights: BACKEND=go bash scripts/pocket.sh, where there is no XLA.
+backend=${BACKEND:-xla}
+seed=3 # of the transcoders; the card says why
+train() { # name, recipe
+	phase "$1" "$1.json" "${CLT:-bin/clt}" train -backend "$backend" -model "$out/model" -world -resume -seed "$seed" -config "scripts/recipes/$2.json" -o "$out/$1"
 }
-phase "language model" model.json bin/clt train-lm -world -resume -o "$out/model"
-train clt -activation jumprelu -lambda 0.37 -steps 1800
-train batchtopk -activation batchtopk -k 4 -steps 1500
-train per-layer -activation jumprelu -lambda 0.42 -steps 1500 -per-layer
+phase "language model" model.json "${CLT:-bin/clt}" train-lm -backend "$backend" -world -resume -o "$out/model"
+train clt jumprelu-4
+train batchtopk batchtopk-8-kl
+train per-layer per-layer-4
 "${PYTHON:-python3}" scripts/pocket_card.py "$out" >"$out/README.md"
 echo "pocket: all in $((SECONDS - began)) s; the card is $out/README.md"
 if [ "${POCKET_INSTALL:-}" = 1 ]; then
