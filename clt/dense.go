@@ -104,17 +104,25 @@ func (t *dense) step(lr, lambda, number float32, parts []Batch) ([]float32, erro
 		}
 		return t.call(t.whole, args)
 	}
+	return t.accumulated(lr, number, func(i int, first float32) ([]float32, error) {
+		args, err := t.arguments(parts[i], lr, lambda, number, first)
+		if err != nil {
+			return nil, err
+		}
+		return t.call(t.add, args)
+	})
+}
+
+// accumulated does one update on the sums that part adds to, for each part of a
+// batch; the first is told so by a 1.
+func (t *dense) accumulated(lr, number float32, part func(i int, first float32) ([]float32, error)) ([]float32, error) {
 	var mean []float32
-	for i, b := range parts {
+	for i := range t.tc.Accumulate {
 		first := float32(0)
 		if i == 0 {
 			first = 1
 		}
-		args, err := t.arguments(b, lr, lambda, number, first)
-		if err != nil {
-			return nil, err
-		}
-		v, err := t.call(t.add, args)
+		v, err := part(i, first)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +130,7 @@ func (t *dense) step(lr, lambda, number float32, parts []Batch) ([]float32, erro
 			mean = make([]float32, len(v))
 		}
 		for j, x := range v {
-			mean[j] += x / float32(len(parts))
+			mean[j] += x / float32(t.tc.Accumulate)
 		}
 		mean[outThreshold] = v[outThreshold]
 		copy(mean[outLayers+3*t.cfg.Layers:], v[outLayers+3*t.cfg.Layers:])

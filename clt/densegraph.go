@@ -13,13 +13,19 @@ import (
 // of the step (from 1), 1, then reads and outputs by layer [tokens, d_model] in
 // scaled space. A step whose loss or gradient is not finite changes nothing.
 func (t *dense) wholeGraph(_ *model.Scope, inputs []*Node) *Node {
-	g := inputs[0].Graph()
-	old := map[*model.Variable]*Node{}
-	for v := range t.store.IterVariables() {
-		old[v] = v.NodeValue(g)
-	}
+	old := t.values(inputs[0].Graph())
 	out, running := t.loss(inputs)
 	return t.update(inputs, old, out, running)
+}
+
+// values are the variables of the run before a step.
+func (t *dense) values(g *Graph) map[*model.Variable]*Node {
+	list := map[*model.Variable]*Node{}
+	for _, name := range t.order {
+		v := t.variable("/" + name)
+		list[v] = v.NodeValue(g)
+	}
+	return list
 }
 
 // update is the end of a step: it changes the weights and returns the report.
@@ -33,14 +39,15 @@ func (t *dense) update(inputs []*Node, old map[*model.Variable]*Node, out lossOu
 // addGraph takes what wholeGraph does, with 1 for the first part of a batch and 0
 // for later ones in place of the 1, and adds the part's share to the sums.
 func (t *dense) addGraph(_ *model.Scope, inputs []*Node) *Node {
-	g := inputs[0].Graph()
-	old := map[*model.Variable]*Node{}
-	for v := range t.store.IterVariables() {
-		old[v] = v.NodeValue(g)
-	}
+	old := t.values(inputs[0].Graph())
 	out, running := t.loss(inputs)
+	return t.collect(inputs, old, out, running)
+}
+
+// collect is the end of a part: it adds its share to the sums and returns the report.
+func (t *dense) collect(inputs []*Node, old map[*model.Variable]*Node, out lossOutputs, running *Node) *Node {
 	finite := IsFinite(out.total)
-	t.revert(g, old, finite)
+	t.revert(out.total.Graph(), old, finite)
 	optim.Collect(t.store, t.trained, out.total, t.tc.Accumulate)
 	return t.report(out, running, ZerosLike(out.total), finite, inputs[4].Shape().Dim(0))
 }
@@ -50,10 +57,7 @@ func (t *dense) addGraph(_ *model.Scope, inputs []*Node) *Node {
 func (t *dense) applyGraph(_ *model.Scope, inputs []*Node) *Node {
 	g := inputs[0].Graph()
 	grads := optim.Flush(t.store, t.trained, g)
-	old := map[*model.Variable]*Node{}
-	for v := range t.store.IterVariables() {
-		old[v] = v.NodeValue(g)
-	}
+	old := t.values(g)
 	norm := t.adam().Apply(t.store, t.trained, grads, inputs[0], inputs[1])
 	finite := And(IsFinite(inputs[2]), IsFinite(norm))
 	t.revert(g, old, finite)

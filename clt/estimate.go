@@ -25,7 +25,7 @@ type Estimate struct {
 // WithKL adds the KL steps of a run, each on so many tokens. They run the language
 // model (modelFLOP a token for the blocks, vocab logits) as it is and replaced, and
 // back through the latter; the loss and the replacement each take a dense step's
-// products. All sequences of a step are in memory at once, whatever accumulate says.
+// products.
 func (e Estimate) WithKL(c Config, tc TrainConfig, tokens int, modelFLOP float64, vocab int) Estimate {
 	if tc.KLSteps == 0 {
 		return e
@@ -36,7 +36,7 @@ func (e Estimate) WithKL(c Config, tc TrainConfig, tokens int, modelFLOP float64
 	e.KLSteps = tc.KLSteps
 	e.KLFLOP = 2*c.StepFLOP()*n + 3*(modelFLOP+head)*n
 	e.KLTraffic = 7 * word * float64(e.Parameters)
-	e.KLBytes = tokens * word * (5*vocab + 6*c.Layers*c.Features + 16*c.Layers*c.DModel)
+	e.KLBytes = tokens / max(1, tc.Accumulate) * word * (5*vocab + 6*c.Layers*c.Features + 16*c.Layers*c.DModel)
 	if dense := 7 * word * e.Parameters; e.WeightBytes < dense { // they have no sparse path
 		e.WeightBytes = dense
 	}

@@ -26,6 +26,9 @@ func (c TrainConfig) validateKL() error {
 			return fmt.Errorf("clt: train config: %s is %g, must be above 0 and at most %g with kl_steps; try %s", f.name, f.value, f.max, f.try)
 		}
 	}
+	if c.KLSteps > 0 && c.KLBatch%max(1, c.Accumulate) != 0 {
+		return fmt.Errorf("clt: train config: accumulate is %d, must divide kl_batch (%d) too", c.Accumulate, c.KLBatch)
+	}
 	return nil
 }
 

@@ -197,12 +197,59 @@ func TestKLBatchSize(t *testing.T) {
 	}
 }
 
+// KL steps in parts are those on the whole batch, but for rounding, wherever no feature
+// is chosen among those of other tokens.
+func TestKLAccumulate(t *testing.T) {
+	for _, activation := range []string{ActJumpReLU, ActTopK, ActReLU} {
+		for _, path := range []string{PathDense, PathSparse} {
+			var first Progress
+			var weights []float32
+			for _, parts := range []int{1, 2, 4} {
+				cfg, tc, data := klRun(t, activation)
+				tc.Steps, tc.KLSteps, tc.Accumulate, tc.Path = 1, 2, parts, path
+				r, reports, err := trainSmall(t, t.Context(), cfg, tc, data.Batches(tc.Batch, 1, 0))
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := reports[len(reports)-1]
+				if parts == 1 {
+					first, weights = p, r.Transcoder.WDec[0]
+					continue
+				}
+				for _, x := range [][2]float64{{p.KL, first.KL}, {p.Loss, first.Loss}, {p.Reconstruction, first.Reconstruction}, {p.GradientNorm, first.GradientNorm}, {p.L0, first.L0}} {
+					if math.Abs(x[0]-x[1]) > 1e-4*math.Abs(x[1]) {
+						t.Errorf("%s, %s: %g in %d parts, %g in one", activation, path, x[0], parts, x[1])
+					}
+				}
+				far := 0
+				for i, w := range r.Transcoder.WDec[0] {
+					if math.Abs(float64(w-weights[i])) > 1e-3*(math.Abs(float64(weights[i]))+1e-2) {
+						far++
+					}
+				}
+				if far > 0 {
+					t.Errorf("%s, %s, %d parts: %d weights differ", activation, path, parts, far)
+				}
+			}
+		}
+	}
+	cfg, tc, data := klRun(t, ActJumpReLU)
+	tc.Accumulate, tc.KLBatch = 2, 3
+	if _, _, err := trainSmall(t, t.Context(), cfg, tc, data.Batches(tc.Batch, 1, 0)); err == nil || !strings.Contains(err.Error(), "accumulate is 2, must divide kl_batch (3) too") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // A run that stops among the KL steps and is resumed is the uninterrupted run bit for
 // bit, also from text in batches of another size.
 func TestKLResumeExact(t *testing.T) {
-	for _, path := range []string{PathDense, PathSparse} {
+	for _, x := range []struct {
+		path  string
+		parts int
+	}{{PathDense, 1}, {PathSparse, 1}, {PathSparse, 2}, {PathDense, 4}} {
+		path := x.path
 		cfg, tc, data := klRun(t, ActBatchTopK)
-		tc.Path = path
+		tc.Path, tc.Accumulate = path, x.parts
 		whole, want, err := trainSmall(t, t.Context(), cfg, tc, data.Batches(tc.Batch, 1, 0))
 		if err != nil {
 			t.Fatal(err)

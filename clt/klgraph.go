@@ -39,7 +39,11 @@ func (t *dense) attach(m *gpt2.Model, stats *Stats) error {
 		}
 		k.vars = append(k.vars, shared)
 	}
-	exec, err := model.NewExec(t.backend, t.store, t.klGraph)
+	build := t.klGraph
+	if t.tc.Accumulate > 1 {
+		build = t.klAddGraph
+	}
+	exec, err := model.NewExec(t.backend, t.store, build)
 	if err != nil {
 		return fmt.Errorf("clt: KL steps: %w", err)
 	}
@@ -61,51 +65,73 @@ func (t *dense) detach() {
 	t.kl = nil
 }
 
-// klStep does one update on sequences, and returns the vector of a step and the
-// divergence.
+// klStep does one update on sequences, in Accumulate equal parts, and returns the
+// vector of a step and the divergence.
 func (t *dense) klStep(lr, lambda, number float32, list [][]int32) ([]float32, float64, error) {
-	var flat []int32
-	for _, w := range list {
-		flat = append(flat, w...)
+	part := func(list [][]int32, first float32) ([]float32, float64, error) {
+		var flat []int32
+		for _, w := range list {
+			flat = append(flat, w...)
+		}
+		tokens := tensors.FromFlatDataAndDimensions(flat, len(list), len(list[0]))
+		v, err := t.call(t.kl.exec, []any{lr, lambda, number, first, tokens})
+		if err != nil {
+			return nil, 0, err
+		}
+		last := len(v) - 1
+		return v[:last], float64(v[last]), nil
 	}
-	tokens := tensors.FromFlatDataAndDimensions(flat, len(list), len(list[0]))
-	v, err := t.call(t.kl.exec, []any{lr, lambda, number, float32(1), tokens})
-	if err != nil {
-		return nil, 0, err
+	if t.tc.Accumulate == 1 {
+		return part(list, 1)
 	}
-	last := len(v) - 1
-	return v[:last], float64(v[last]), nil
+	mean, n := 0.0, len(list)/t.tc.Accumulate
+	v, err := t.accumulated(lr, number, func(i int, first float32) ([]float32, error) {
+		v, kl, err := part(list[i*n:(i+1)*n], first)
+		mean += kl / float64(t.tc.Accumulate)
+		return v, err
+	})
+	return v, mean, err
 }
 
 // klGraph is one KL step: inputs are the learning rate, λ, the number of the step
 // (from 1), 1, and tokens [batch, pos]. The output is that of wholeGraph, then the
 // divergence.
 func (t *dense) klGraph(_ *model.Scope, inputs []*Node) *Node {
+	old := t.values(inputs[0].Graph())
+	step, out, running, kl := t.klLoss(inputs)
+	return Concatenate([]*Node{t.update(step, old, out, running), Reshape(kl, 1)}, 0)
+}
+
+// klAddGraph takes what klGraph does, as addGraph does what wholeGraph does.
+func (t *dense) klAddGraph(_ *model.Scope, inputs []*Node) *Node {
+	old := t.values(inputs[0].Graph())
+	step, out, running, kl := t.klLoss(inputs)
+	return Concatenate([]*Node{t.collect(step, old, out, running), Reshape(kl, 1)}, 0)
+}
+
+// klLoss is the loss of klGraph: it returns the inputs that a step on a batch would
+// have, the loss with the divergence in its total, and that.
+func (t *dense) klLoss(inputs []*Node) (step []*Node, out lossOutputs, running, kl *Node) {
 	g, tokens := inputs[0].Graph(), inputs[4]
-	old := map[*model.Variable]*Node{}
-	for _, name := range t.order {
-		v := t.variable("/" + name)
-		old[v] = v.NodeValue(g)
-	}
 	seen := map[gpt2.HookName]*Node{}
 	base := gpt2.Forward(t.store.Scope(klScope), t.kl.lm, tokens, gpt2.Record(seen))
-	step := append([]*Node{}, inputs[:4]...)
+	step = append(step, inputs[:4]...)
 	for l := range t.cfg.Layers {
 		step = append(step, t.scaledRows(seen[t.cfg.Read.At(l)], t.kl.stats.ScaleIn[l]))
 	}
 	for l := range t.cfg.Layers {
 		step = append(step, t.scaledRows(seen[gpt2.MLPOut.At(l)], t.kl.stats.ScaleOut[l]))
 	}
-	out, running := t.loss(step)
+	out, running = t.loss(step)
 	enc, dec := t.nodes(g)
 	if t.cfg.Activation == ActBatchTopK {
 		for l := range enc {
 			enc[l].Threshold = BroadcastToDims(StopGradient(running), t.cfg.Features)
 		}
 	}
-	kl := t.cfg.divergence(t.tc, t.kl, t.store.Scope(klScope), tokens, base, enc, dec)
+	kl = t.cfg.divergence(t.tc, t.kl, t.store.Scope(klScope), tokens, base, enc, dec)
 	out.total = Add(out.total, MulScalar(kl, t.tc.KLWeight))
-	return Concatenate([]*Node{t.update(step, old, out, running), Reshape(kl, 1)}, 0)
+	return step, out, running, kl
 }
 
 // scaledRows are the activations [batch, pos, d_model] of all positions but 0 in

@@ -33,7 +33,7 @@ const (
 // tokens, so λ does not depend on the batch size.
 type TrainConfig struct {
 	Batch      int    `json:"batch"`      // tokens per step
-	Accumulate int    `json:"accumulate"` // equal parts of a batch that are computed one after the other, for memory; their gradients are averaged
+	Accumulate int    `json:"accumulate"` // equal parts of a batch, also of one of KL steps, that are computed one after the other, for memory; their gradients are averaged
 	Steps      int    `json:"steps"`
 	Seed       uint64 `json:"seed"`    // of the initial weights
 	Path       string `json:"path"`    // how steps are computed: auto, dense or sparse
