@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -112,7 +113,7 @@ func TestLayoutByteForByte(t *testing.T) {
 	if err := x.Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	files := readFolder(t, dir)
+	files := testenv.Files(t, dir)
 	if len(files) != 2*x.Layers+2 {
 		t.Fatalf("%d files", len(files))
 	}

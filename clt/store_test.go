@@ -10,25 +10,9 @@ import (
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/safetensors"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 	"github.com/etredal/cross-layer-transcoder/internal/vec"
 )
-
-func readFolder(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = string(data)
-	}
-	return files
-}
 
 func TestSaveLoadSave(t *testing.T) {
 	for name, cfg := range configs() {
@@ -51,7 +35,7 @@ func TestSaveLoadSave(t *testing.T) {
 			if err := y.Save(second); err != nil {
 				t.Fatal(err)
 			}
-			if a, b := readFolder(t, first), readFolder(t, second); !reflect.DeepEqual(a, b) {
+			if a, b := testenv.Files(t, first), testenv.Files(t, second); !reflect.DeepEqual(a, b) {
 				t.Fatal("second save has other bytes")
 			}
 			if err := y.Save(first); err != nil {
@@ -86,7 +70,7 @@ func TestSavedLayout(t *testing.T) {
 	if got := strings.Join(e.Names(), " "); got != "W_enc_2 b_dec_2 b_enc_2 threshold_2" {
 		t.Errorf("W_enc_2.safetensors has %s", got)
 	}
-	yaml := readFolder(t, dir)["config.yaml"]
+	yaml := testenv.Files(t, dir)["config.yaml"]
 	if want := "model_name: toy\nmodel_kind: cross_layer_transcoder\nfeature_input_hook: mlp.hook_in\nfeature_output_hook: hook_mlp_out\nscan: toy-clt\n"; yaml != want {
 		t.Errorf("config.yaml is\n%s", yaml)
 	}

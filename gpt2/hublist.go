@@ -112,6 +112,9 @@ func (f *fetcher) ask(ctx context.Context) (*hub.Repo, error) {
 			return nil, fmt.Errorf("the hub says: %s; check name and revision, or give a token if the model is not public", text)
 		}
 	}
+	if i := strings.LastIndex(text, `": `); i >= 0 { // behind what was asked for, several times, and temporary files
+		text = text[i+3:]
+	}
 	return nil, silentHub{fmt.Errorf("the hub cannot be asked: %s; check the connection or the endpoint", text)}
 }
 

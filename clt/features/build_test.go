@@ -18,6 +18,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 	"github.com/etredal/cross-layer-transcoder/internal/naive"
 	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 	"github.com/etredal/cross-layer-transcoder/internal/toy"
 )
 
@@ -291,24 +292,6 @@ func TestCoactive(t *testing.T) {
 	}
 }
 
-// tree is the bytes of every file of a store.
-func tree(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = string(data)
-	}
-	return files
-}
-
 // TestResume: a pass that is interrupted after any number of steps, and goes on, ends
 // with the bytes of one that is not, and leaves no checkpoint.
 func TestResume(t *testing.T) {
@@ -316,7 +299,7 @@ func TestResume(t *testing.T) {
 	corpus, cfg := toyCorpus(31), small()
 	cfg.Tokens = 150 // ends inside a window
 	_, dir := build(t, lm, x, corpus, cfg)
-	want := tree(t, dir)
+	want := testenv.Files(t, dir)
 	for _, at := range [][]int{{1}, {3}, {2, 3, 4}} {
 		dir := filepath.Join(t.TempDir(), "store")
 		for _, stop := range at {
@@ -342,7 +325,7 @@ func TestResume(t *testing.T) {
 		if _, err := Build(t.Context(), lm, x, toyOrigin, inSteps(corpus, 5), cfg, dir, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := tree(t, dir); !reflect.DeepEqual(got, want) {
+		if got := testenv.Files(t, dir); !reflect.DeepEqual(got, want) {
 			t.Errorf("interrupted at %v, the store is another one", at)
 		}
 		if _, err := os.Stat(dir + ".pass"); err == nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/etredal/cross-layer-transcoder/clt"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }
@@ -115,7 +116,7 @@ func TestRefused(t *testing.T) {
 	if _, err := Open(t.TempDir()); !contains(err, "clt features build") {
 		t.Errorf("an empty folder: %v", err)
 	}
-	for name := range tree(t, dir) {
+	for name := range testenv.Files(t, dir) {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/etredal/cross-layer-transcoder/gpt2/tokenizer"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
 	"github.com/etredal/cross-layer-transcoder/internal/testbackend"
+	"github.com/etredal/cross-layer-transcoder/internal/testenv"
 )
 
 // smallModel saves an untrained model of two layers and few tokens, and makes
@@ -77,21 +77,9 @@ func stoppedAt(t *testing.T, s *Service, req wire.TrainRequest, steps int) {
 // made is every file of a finished run, the metrics without what a clock says.
 func made(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		name, _ := filepath.Rel(dir, path)
-		if name == "metrics.jsonl" {
-			data = untimed(t, data)
-		}
-		files[filepath.ToSlash(name)] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	files := testenv.Files(t, dir)
+	if text, ok := files["metrics.jsonl"]; ok {
+		files["metrics.jsonl"] = string(untimed(t, []byte(text)))
 	}
 	return files
 }

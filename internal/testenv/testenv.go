@@ -1,8 +1,11 @@
-// Package testenv owns every skip of the test suite, so that a test that did not run says why.
+// Package testenv owns every skip of the test suite, so that a test that did not run says why, and what tests of several
+// packages share.
 package testenv
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -25,4 +28,26 @@ func Slow(t testing.TB) {
 func ChildEnv(t testing.TB, more ...string) []string {
 	t.Helper()
 	return append(append(os.Environ(), "TMPDIR="+t.TempDir()), more...)
+}
+
+// Files is the content of every file below a folder, by its path with slashes.
+func Files(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		files[filepath.ToSlash(name)] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
