@@ -13,7 +13,7 @@ import (
 // into another target as Graph takes it ("feature:L/F@P"); "" means the likeliest
 // next token.
 func (s *Session) Why(prompt, target string) *Heads {
-	req := wire.HeadsRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, MaxLogits: 1, Top: 12}
+	req := wire.HeadsRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, MaxLogits: 1, Top: 12}
 	if target != "" {
 		req.Targets = []string{target}
 	}
@@ -100,7 +100,7 @@ func nodeName(n wire.Node) string {
 // they say what it is made of, not what the softmax would do without them.
 func (s *Session) QK(prompt string, layer, head, query, key int) *QK {
 	q := &QK{}
-	s.do("qk", wire.QKRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Layer: layer, Head: head, Query: &query, Key: &key, Top: 12}, &q.QKResponse, nil)
+	s.do("qk", wire.QKRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, Layer: layer, Head: head, Query: &query, Key: &key, Top: 12}, &q.QKResponse, nil)
 	return q
 }
 
@@ -160,7 +160,7 @@ func (s *Session) Weights(layer, index int, top ...int) *Weights {
 	if len(top) > 0 {
 		n = top[0]
 	}
-	s.do("weights", wire.WeightsRequest{Setup: s.setup, Layer: layer, Index: index, World: s.setup.Model == "" || s.setup.Model == "pocket", Tokens: 8000, Top: n}, &w.WeightsResponse, nil)
+	s.do("weights", wire.WeightsRequest{Setup: s.on(), Layer: layer, Index: index, World: s.setup.Model == "" || s.setup.Model == "pocket", Tokens: 8000, Top: n}, &w.WeightsResponse, nil)
 	return w
 }
 
@@ -202,7 +202,7 @@ func (w *Weights) Output() viz.Output {
 // Residual is the part of an edge that never crosses attention: from a source into a
 // target as Graph takes it ("feature:L/F@P"; "" for the likeliest next token).
 func (s *Session) Residual(prompt, target string, source attribution.ID) float64 {
-	req := wire.HeadsRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, MaxLogits: 1, Top: 1 << 20}
+	req := wire.HeadsRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, MaxLogits: 1, Top: 1 << 20}
 	if target != "" {
 		req.Targets = []string{target}
 	}

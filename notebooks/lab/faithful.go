@@ -12,7 +12,7 @@ import (
 // replacement model answer a push as the model does? Without prompts it takes twenty
 // of the pocket world.
 func (s *Session) Faithfulness(prompts ...string) *Faithfulness {
-	req := wire.FaithfulnessRequest{Setup: s.setup}
+	req := wire.FaithfulnessRequest{Setup: s.on()}
 	for _, p := range prompts {
 		req.Prompts = append(req.Prompts, wire.Prompt{Text: p})
 	}

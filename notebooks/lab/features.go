@@ -23,7 +23,7 @@ type FeatureOptions struct {
 // what was seen; running the cell again goes on from there. The store of a shipped
 // transcoder is built by itself when it is first asked for.
 func (s *Session) BuildFeatures(o FeatureOptions) *FeatureStore {
-	req := wire.FeaturesBuildRequest{Setup: s.setup, World: len(o.Texts) == 0, Tokens: o.Tokens}
+	req := wire.FeaturesBuildRequest{Setup: s.on(), World: len(o.Texts) == 0, Tokens: o.Tokens}
 	for _, t := range o.Texts {
 		req.Texts = append(req.Texts, s.path(t))
 	}
@@ -53,7 +53,7 @@ func (f *FeatureStore) Output() viz.Output {
 // "token:Paris", "label:capital", "dead"; "" lists all, the densest first.
 func (s *Session) Features(query string) *FeatureList {
 	f := &FeatureList{Query: query}
-	s.do("features", wire.FeaturesRequest{Setup: s.setup, Query: query, Top: -1}, &f.FeaturesResponse, nil)
+	s.do("features", wire.FeaturesRequest{Setup: s.on(), Query: query, Top: -1}, &f.FeaturesResponse, nil)
 	return f
 }
 
@@ -155,7 +155,7 @@ func (f *Firing) Output() viz.Output {
 // known asks for features; brief keeps only so many examples of each.
 func (s *Session) known(ids []wire.FeatureID, brief int) []viz.Feature {
 	var r wire.FeatureResponse
-	s.do("feature", wire.FeatureRequest{Setup: s.setup, Features: ids, Brief: brief}, &r, nil)
+	s.do("feature", wire.FeatureRequest{Setup: s.on(), Features: ids, Brief: brief}, &r, nil)
 	list := make([]viz.Feature, len(ids))
 	for i, data := range r.Features[:min(len(ids), len(r.Features))] {
 		f, err := viz.ParseFeature(json.RawMessage(data))

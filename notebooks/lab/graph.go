@@ -30,6 +30,10 @@ func (g *Graph) Prune() *Graph { return g.PruneTo(attribution.DefaultPruneConfig
 
 // PruneTo is Prune with other thresholds.
 func (g *Graph) PruneTo(cfg attribution.PruneConfig) *Graph {
+	if g == nil {
+		fail("prune", &wire.Error{Message: "lab: this graph is nil: variables end with their cell", Cure: "make it in the cell that prunes it"})
+		return &Graph{Graph: &attribution.Graph{}}
+	}
 	p := *g
 	var err error
 	if p.Graph, err = g.Graph.Prune(cfg); err != nil {
@@ -73,6 +77,10 @@ func (g *Graph) Proven() {
 // Export writes the graph as a page that needs nothing else, relative to the
 // clone, and shows where.
 func (g *Graph) Export(file string) {
+	if file == "" {
+		fail("export", &wire.Error{Message: "lab: the file has no name", Cure: "give one, such as out/graph.html"})
+		return
+	}
 	page, err := viz.GraphPage(g.Graph, viz.PageOptions{Graph: g.view(), Provenance: viz.Provenance{Graphs: []viz.GraphMade{g.made().GraphMade}}})
 	if err != nil {
 		fail("export", err)

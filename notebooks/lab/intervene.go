@@ -30,7 +30,7 @@ func (s *Session) Swap(prompt, other string, edits []string, options ...Interven
 }
 
 func (s *Session) intervene(req wire.InterveneRequest, options []InterveneOption) *Effect {
-	req.Setup, req.Control, req.Seed = s.setup, wire.DefaultControl, 1
+	req.Setup, req.Control, req.Seed = s.on(), wire.DefaultControl, 1
 	for _, o := range options {
 		o(&req)
 	}
@@ -155,7 +155,7 @@ func (s *Session) WhatIf(prompt string, edits []string, track ...string) *WhatIf
 		fail("whatif", errNoEdit)
 		return w
 	}
-	s.do("whatif", wire.WhatIfRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Edits: edits, Track: track}, &w.WhatIfResponse, nil)
+	s.do("whatif", wire.WhatIfRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, Edits: edits, Track: track}, &w.WhatIfResponse, nil)
 	return w
 }
 

@@ -31,7 +31,7 @@ func (s *Session) Operands(format string, n int) *Operands {
 	bar, at := newBar("operands"), map[[2]int]int{}
 	for pair := range n * n {
 		f := &Encoding{}
-		req := wire.EncodeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: fmt.Sprintf(format, pair/n, pair%n)}}
+		req := wire.EncodeRequest{Setup: s.on(), Prompt: wire.Prompt{Text: fmt.Sprintf(format, pair/n, pair%n)}}
 		if err := s.call(ctx, "encode", req, &f.EncodeResponse, nil); err != nil {
 			bar.finish(err)
 			fail("operands", err)

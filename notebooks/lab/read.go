@@ -16,13 +16,13 @@ import (
 // "blocks.3.hook_resid_mid", patterns with one "*" at either end, "all". Activation
 // gives them; the predictions are there too.
 func (s *Session) Run(prompt string, hooks ...string) *Activations {
-	return s.run(wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Hooks: hooks})
+	return s.run(wire.RunRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, Hooks: hooks})
 }
 
 // RunReplaced is Run with the full replacement model: every MLP output is what the
 // features decode to, and nothing puts the errors back.
 func (s *Session) RunReplaced(prompt string, hooks ...string) *Activations {
-	return s.run(wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Hooks: hooks, Replacement: true})
+	return s.run(wire.RunRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, Hooks: hooks, Replacement: true})
 }
 
 func (s *Session) run(req wire.RunRequest) *Activations {
@@ -74,7 +74,7 @@ func (a *Activations) Output() viz.Output {
 // 0+k), "b_dec_0" [d_model]. Rows pick some of the first axis.
 func (s *Session) Tensor(name string, rows ...int) (a Array) {
 	s.withFile(func(file string) {
-		s.do("tensors", wire.TensorsRequest{Setup: s.setup, Names: []string{name}, Rows: rows, Out: file}, nil, nil)
+		s.do("tensors", wire.TensorsRequest{Setup: s.on(), Names: []string{name}, Rows: rows, Out: file}, nil, nil)
 		a = named("tensors", readArrays(file), name)
 	})
 	return a
@@ -191,7 +191,7 @@ func (a *Attention) Output() viz.Output {
 // last position: the likeliest, or the one that is given.
 func (s *Session) Lens(prompt string, token ...string) *Lens {
 	l := &Lens{}
-	req := wire.LensRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}
+	req := wire.LensRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}}
 	if len(token) > 0 {
 		req.Track = token[0]
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/etredal/cross-layer-transcoder/viz"
 )
@@ -68,12 +69,20 @@ type Reconstruction struct {
 
 // Error is y - ŷ at a layer and position.
 func (r *Reconstruction) Error(layer, pos int) []float64 {
+	if layer < 0 || layer >= len(r.Outputs) {
+		fail("reconstruct", fmt.Errorf("lab: there is no layer %d; layers go from 0 to %d", layer, len(r.Outputs)-1))
+		return nil
+	}
 	return Sum(r.Outputs[layer].Row(pos), Times(r.Decoded[layer].Row(pos), -1))
 }
 
 // Share is ‖error‖ / ‖y‖ at a layer and position.
 func (r *Reconstruction) Share(layer, pos int) float64 {
-	return Norm(r.Error(layer, pos)) / Norm(r.Outputs[layer].Row(pos))
+	e := r.Error(layer, pos)
+	if e == nil {
+		return math.NaN()
+	}
+	return Norm(e) / Norm(r.Outputs[layer].Row(pos))
 }
 
 // Output is a map of the shares.

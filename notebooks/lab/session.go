@@ -187,6 +187,15 @@ func (s *Session) do(verb string, req, resp any, onProgress func(wire.Progress))
 // forCells writes what the command line calls a cure as a cell would.
 var forCells = strings.NewReplacer("with -fresh", "with Fresh: true")
 
+// on is what a verb works on.
+func (s *Session) on() wire.Setup {
+	if s == nil {
+		fail("session", &wire.Error{Message: "lab: this session is nil: variables end with their cell", Cure: `begin the cell with s := lab.Open("pocket")`})
+		return wire.Setup{}
+	}
+	return s.setup
+}
+
 // call sends one request and follows its events. The error is errInterrupted, a *wire.Error from the engine, or one of the
 // connection, also as *wire.Error.
 func (s *Session) call(ctx context.Context, verb string, req, resp any, onProgress func(wire.Progress)) error {

@@ -112,6 +112,10 @@ func TestNothingGiven(t *testing.T) {
 		"there is no edit, so nothing would change; ":            func() { (&Session{}).Intervene("x", nil) },
 		"no edit, so nothing":                                    func() { (&Session{}).WhatIf("x", nil) },
 		"2 numbers in \" %d plus\"; give a text with two places": func() { (&Session{}).Operands(" %d plus", 2) },
+		"this session is nil: variables end with their cell; ":   func() { (*Session)(nil).on() },
+		"this graph is nil: variables end with their cell; ":     func() { (*Graph)(nil).Prune() },
+		"the file has no name; ":                                 func() { (&Graph{}).Export("") },
+		"there is no layer 9; layers go from 0 to -1":            func() { (&Reconstruction{}).Share(9, 0) },
 		"give Intervene the option lab.Keep()":                   func() { named("effect", nil, "logits") },
 	} {
 		shown, status := screen(t)

@@ -39,7 +39,7 @@ func (s *Session) TrainLM(o LMOptions) *LMTraining {
 	for i, t := range o.Texts {
 		texts[i] = s.path(t)
 	}
-	req := wire.TrainLMRequest{Backend: s.setup.Backend, Model: o.Model, World: len(texts) == 0, Texts: texts, Layers: o.Layers,
+	req := wire.TrainLMRequest{Backend: s.on().Backend, Model: o.Model, World: len(texts) == 0, Texts: texts, Layers: o.Layers,
 		DModel: o.DModel, Heads: o.Heads, Steps: o.Steps, LR: o.LR, Out: s.path(o.Out), Resume: !o.Fresh, Fresh: o.Fresh}
 	if o.Every == 0 && o.Steps > 0 {
 		o.Every = max(1, min(250, o.Steps/5))

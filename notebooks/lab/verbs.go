@@ -17,35 +17,35 @@ import (
 // Model describes the open model and transcoder.
 func (s *Session) Model() *Model {
 	m := &Model{}
-	s.do("open", wire.OpenRequest{Setup: s.setup, WithCLT: true}, &m.ModelInfo, nil)
+	s.do("open", wire.OpenRequest{Setup: s.on(), WithCLT: true}, &m.ModelInfo, nil)
 	return m
 }
 
 // Tokens tokenises a prompt, <|endoftext|> in front.
 func (s *Session) Tokens(prompt string) *Tokens {
 	t := &Tokens{}
-	s.do("tokens", wire.TokensRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &t.TokensResponse, nil)
+	s.do("tokens", wire.TokensRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}}, &t.TokensResponse, nil)
 	return t
 }
 
 // Decode turns token ids back into text.
 func (s *Session) Decode(ids []int32) string {
 	var t wire.TokensResponse
-	s.do("tokens", wire.TokensRequest{Setup: s.setup, Prompt: wire.Prompt{IDs: ids}}, &t, nil)
+	s.do("tokens", wire.TokensRequest{Setup: s.on(), Prompt: wire.Prompt{IDs: ids}}, &t, nil)
 	return t.Text
 }
 
 // Predict gives the likeliest next tokens after a prompt.
 func (s *Session) Predict(prompt string) *Predictions {
 	p := &Predictions{Prompt: prompt}
-	s.do("run", wire.RunRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &p.RunResponse, nil)
+	s.do("run", wire.RunRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}}, &p.RunResponse, nil)
 	return p
 }
 
 // Accuracy asks the model every question of the pocket world.
 func (s *Session) Accuracy() *Accuracy {
 	a := &Accuracy{}
-	s.do("accuracy", wire.AccuracyRequest{Setup: s.setup}, &a.AccuracyResponse, nil)
+	s.do("accuracy", wire.AccuracyRequest{Setup: s.on()}, &a.AccuracyResponse, nil)
 	return a
 }
 
@@ -76,7 +76,7 @@ func (s *Session) Train(o TrainOptions) *Training {
 	if o.Out == "" {
 		o.Out = "out/lab/clt"
 	}
-	req := wire.TrainRequest{Setup: s.setup, World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
+	req := wire.TrainRequest{Setup: s.on(), World: len(o.Texts) == 0, Texts: o.Texts, Features: o.Features, Activation: o.Activation,
 		K: o.K, Steps: o.Steps, Lambda: o.Lambda, Seed: o.Seed, PerLayer: o.PerLayer, Out: s.path(o.Out), Resume: !o.Fresh, Fresh: o.Fresh}
 	req.TrainData = wire.TrainData{CacheDType: o.CacheDType, CacheTokens: o.DataTokens}
 	if o.ShuffledTargets {
@@ -150,15 +150,15 @@ func (s *Session) With(transcoder string) *Session {
 
 // Eval evaluates the transcoder on text of the pocket world that no training saw.
 func (s *Session) Eval() *Evaluation {
-	e := &Evaluation{Name: filepath.Base(s.setup.CLT)}
-	s.do("eval", wire.EvalRequest{Setup: s.setup, World: true}, &e.Evaluation, nil)
+	e := &Evaluation{Name: filepath.Base(s.on().CLT)}
+	s.do("eval", wire.EvalRequest{Setup: s.on(), World: true}, &e.Evaluation, nil)
 	return e
 }
 
 // Encode lists the active features of a prompt.
 func (s *Session) Encode(prompt string) *Encoding {
 	f := &Encoding{}
-	s.do("encode", wire.EncodeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}}, &f.EncodeResponse, nil)
+	s.do("encode", wire.EncodeRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}}, &f.EncodeResponse, nil)
 	warn(f.Warnings)
 	return f
 }
@@ -167,7 +167,7 @@ func (s *Session) Encode(prompt string) *Encoding {
 // "feature:L/F@P"; none means the likeliest next tokens.
 func (s *Session) Graph(prompt string, targets ...string) *Graph {
 	g := &Graph{session: s, Prompt: prompt, targets: targets}
-	s.do("attribute", wire.AttributeRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, Targets: targets}, &g.Info, nil)
+	s.do("attribute", wire.AttributeRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, Targets: targets}, &g.Info, nil)
 	warn(g.Info.Warnings)
 	var err error
 	if g.Graph, err = readGraph(g.Info.Path); err != nil {
@@ -193,7 +193,7 @@ func readGraph(path string) (*attribution.Graph, error) {
 // which every MLP is the transcoder, by the same greedy choice.
 func (s *Session) Replace(prompt string, n int) *Replacement {
 	r := &Replacement{}
-	req := wire.GenerateRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, N: n}
+	req := wire.GenerateRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, N: n}
 	s.do("generate", req, &r.Original, nil)
 	req.Replacement = true
 	s.do("generate", req, &r.Replaced, nil)
@@ -203,7 +203,7 @@ func (s *Session) Replace(prompt string, n int) *Replacement {
 // Generate continues a prompt, under edits if there are any; temperature 0 is greedy.
 func (s *Session) Generate(prompt string, n int, temperature float64, seed uint64, edits ...string) *Generation {
 	g := &Generation{}
-	s.do("generate", wire.GenerateRequest{Setup: s.setup, Prompt: wire.Prompt{Text: prompt}, N: n, Temperature: temperature, Seed: seed, Edits: edits}, &g.GenerateResponse, nil)
+	s.do("generate", wire.GenerateRequest{Setup: s.on(), Prompt: wire.Prompt{Text: prompt}, N: n, Temperature: temperature, Seed: seed, Edits: edits}, &g.GenerateResponse, nil)
 	return g
 }
 
