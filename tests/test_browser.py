@@ -215,7 +215,7 @@ def test_interrupt_keeps_what_was_reached(lab, page, folder):
     stop()
     print(f"\nstopped at {reached}, went on at {resumed}; the cell was back {seconds[0]:.2f} and {seconds[1]:.2f} s after the click")
     assert resumed >= reached, f"stopped at step {reached}, and began again at {resumed}"
-    assert min(seconds) < 1, f"the cell was back only {seconds} s after the click"
+    assert min(seconds) < TIME_FACTOR, f"the cell was back only {seconds} s after the click"  # a second, of which the kernel takes a hundredth (test_kernel.py)
     shutil.rmtree(out, ignore_errors=True)
 
 

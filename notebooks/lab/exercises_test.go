@@ -2,6 +2,9 @@ package lab
 
 import (
 	"math"
+	"os/exec"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -89,14 +92,28 @@ func TestArrays(t *testing.T) {
 
 // Every verb that Help lists has a documentation, and no verb of a session is missing.
 func TestHelpKnowsAllVerbs(t *testing.T) {
+	all, err := exec.Command("go", "doc", "-all", ".").Output() // documentation asks for one at a time, which takes a while for all
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name := range verbs {
-		if text := documentation(name); strings.TrimSpace(text) == "" {
+		if !regexp.MustCompile(`(?m)^func (\([sg] \*(Session|Graph)\) )?` + name + `\(.*\n {4}\S`).Match(all) {
 			t.Errorf("%s has no documentation", name)
 		}
+	}
+	if text := documentation("Graph"); !strings.Contains(text, "func (s *Session) Graph(prompt string") {
+		t.Errorf("Graph is explained as %q", text)
 	}
 	for _, name := range strings.Fields("Open Tokens Run Lens Attention Generate Train TrainLM Eval Features Feature Graph Prune Why WhatIf Intervene Compare Replace Check Doctor Status Stop Section Report") {
 		if _, ok := verbs[name]; !ok {
 			t.Errorf("Help does not know %s", name)
+		}
+	}
+	named := map[string]bool{ // by the text of another one, or for us alone
+		"Prompt": true, "Residual": true, "SelfTest": true, "State": true}
+	for m := range reflect.TypeFor[*Session]().Methods() {
+		if _, ok := verbs[m.Name]; !ok && !named[m.Name] {
+			t.Errorf("Help does not know Session.%s", m.Name)
 		}
 	}
 	_, status := screen(t)
