@@ -40,11 +40,12 @@ def execute(nb, path, kernel):
 
 
 def first_line(source):
-    """The line that says what a cell does: the first that is neither import nor %%."""
+    """The line that says what a cell does: the first that is neither import nor %%, nor how nearly every cell begins."""
     skip = ("import", "%%", "%", ")", '"', "//go:")
-    for line in source.splitlines():
-        line = line.strip()
-        if line and not line.startswith(skip):
+    lines = [line.strip() for line in source.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(skip)]
+    for line in lines:
+        if line == lines[-1] or not re.fullmatch(r"s := lab\.Open\([^()]*\)", line):
             return line[:70]
     return source.strip().splitlines()[0][:70] if source.strip() else "(empty)"
 

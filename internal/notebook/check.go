@@ -28,7 +28,7 @@ func (f Fault) String() string {
 }
 
 var (
-	absolutePath = regexp.MustCompile(`(?:^|[\s"'=(,:\[])((?:/(?:home|root|Users|tmp|private|mnt|work|var/folders)/|[A-Za-z]:\\+Users\\)[^\s"'<)]*)`)
+	absolutePath = regexp.MustCompile(`(?:^|[\s"'=(,:;>\x60|\[]|file://)((?:/(?:home|root|Users|tmp|private|mnt|work|workspace|content|opt|srv|var/(?:folders|tmp))/|[A-Za-z]:\\+(?:Users|Temp|Windows|ProgramData)\\)[^\s"'<)\x60]*)`)
 	ansi         = regexp.MustCompile(`\x1b\[`)
 	goodID       = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 )
@@ -53,6 +53,9 @@ func Check(name string, data []byte) []Fault {
 
 func (n *Notebook) check() []Fault {
 	var faults []Fault
+	if p := absoluteIn(n.root["metadata"]); p != "" {
+		faults = append(faults, Fault{0, "absolute path " + p + " in the metadata; remove it"})
+	}
 	seen := map[string]int{}
 	for i, cell := range n.cells {
 		add := func(format string, args ...any) {
@@ -75,6 +78,9 @@ func (n *Notebook) check() []Fault {
 		if p := absolute(text(cell["source"])); p != "" {
 			add("absolute path %s; write it relative to the clone", p)
 		}
+		if p := absoluteIn(cell["metadata"]); p != "" {
+			add("absolute path %s in the metadata; remove it", p)
+		}
 		checkOutputs(cell, add)
 	}
 	return faults
@@ -91,7 +97,8 @@ func checkOutputs(cell map[string]any, add func(string, ...any)) {
 			printed += len(text(o["text"]))
 		}
 		data, _ := json.Marshal(o["data"])
-		for _, s := range []string{text(o["text"]), string(data)} {
+		meta, _ := json.Marshal(o["metadata"])
+		for _, s := range []string{text(o["text"]), string(data), string(meta)} {
 			if ansi.MatchString(s) || bytes.Contains([]byte(s), []byte(`\u001b[`)) {
 				add("terminal escapes in an output; print without colours")
 			}
@@ -103,6 +110,12 @@ func checkOutputs(cell map[string]any, add func(string, ...any)) {
 	if printed > MaxStream {
 		add("prints %d bytes, at most %d; show a table or less", printed, MaxStream)
 	}
+}
+
+// absoluteIn is the first absolute path in a value, or "".
+func absoluteIn(value any) string {
+	b, _ := json.Marshal(value)
+	return absolute(string(b))
 }
 
 // absolute is the first absolute path of a person or a machine in a text, or "".
