@@ -65,7 +65,7 @@ func Detect(fsys fs.FS) (Layout, error) {
 		sort.Strings(list)
 		return "", fmt.Errorf("files of %s are there; say which with -from, or keep one transcoder per folder", strings.Join(list, " and of "))
 	case len(pickles) > 0:
-		return "", fmt.Errorf("the weights are in %s: a pickle can run code when it is read, so it is not; turn it into safetensors beside the config, where you trust it: python3 -c \"import torch, safetensors.torch as s; s.save_file(torch.load('%s', map_location='cpu', weights_only=True), '%s')\"", strings.Join(head(pickles, 3), ", "), shellName(pickles[0]), shellName(strings.TrimSuffix(pickles[0], path.Ext(pickles[0]))+".safetensors"))
+		return "", fmt.Errorf("the weights are in %s: a pickle can run code when it is read, so it is not; where you trust it, turn it into safetensors, in that folder: %s", strings.Join(head(pickles, 3), ", "), unpickle(path.Ext(pickles[0])))
 	}
 	return "", fmt.Errorf("no transcoder of a known layout (%s): %s; name the folder that holds its files", names(Layouts()[1:]), contents(fsys))
 }
@@ -127,13 +127,11 @@ func look(fsys fs.FS) (found []evidence, pickles []string, err error) {
 	return found, pickles, err
 }
 
-// shellName is a file's name in a command; one with signs that a shell or Python would
-// read stands as FILE.
-func shellName(name string) string {
-	if regexp.MustCompile(`^[A-Za-z0-9_./-]+$`).MatchString(name) {
-		return name
-	}
-	return "FILE" + path.Ext(name)
+// unpickle is the command that turns all files of an ending below a folder into
+// safetensors. It holds no name of a file, which could be read as a command.
+func unpickle(ext string) string {
+	return `python3 -c "import pathlib, torch, safetensors.torch as s; [s.save_file({k: v.contiguous() for k, v in torch.load(p, map_location='cpu', weights_only=True).items()}, ` +
+		`p.with_suffix('.safetensors')) for p in pathlib.Path('.').rglob('*` + ext + `')]"`
 }
 
 func glob(fsys fs.FS, pattern string) []string {

@@ -184,11 +184,15 @@ func FuzzOpen(f *testing.F) {
 // TestNothingIsExecuted: a pickle beside a config is named, never opened.
 func TestNothingIsExecuted(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "clt.pt")
+	path := filepath.Join(dir, "a';reboot;'.pt")
 	if err := os.WriteFile(path, []byte("\x80\x02cposix\nsystem\n"), 0o000); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "safetensors") {
-		t.Errorf("error %v", err)
+	_, _, err := Open(dir, Options{})
+	if err == nil || !strings.Contains(err.Error(), "a pickle can run code when it is read, so it is not; ") {
+		t.Fatalf("error %v", err)
+	}
+	if _, cure, _ := strings.Cut(err.Error(), "python3"); !strings.Contains(cure, "rglob('*.pt')") || strings.Contains(cure, "reboot") {
+		t.Errorf("the cure is %s", cure)
 	}
 }

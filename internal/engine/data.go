@@ -54,7 +54,7 @@ func openText(ctx context.Context, m *gpt2.Model, useWorld bool, sources []strin
 		out.held = pocket.Windows(w, m.Tokenizer, windowsPerStep, out.window, heldOutSeed)
 		return out, nil
 	}
-	t, err := packTexts(ctx, m.Tokenizer, sources, report)
+	t, err := packTexts(ctx, m.Tokenizer, sources, 0, report)
 	if err != nil {
 		return out, err
 	}

@@ -121,15 +121,23 @@ func featureSource(ctx context.Context, r *replacement.Model, useWorld bool, sou
 		}
 		return pocket.Windows(world.New(pocket.WorldSeed), m.Tokenizer, rows, window, featureSeed), features.Artifact{Name: "the pocket world"}, nil
 	}
-	t, err := packTexts(ctx, m.Tokenizer, sources, report)
+	limit := 0
+	if cfg.Tokens > 0 { // what follows is not looked at, and so not read
+		limit = cfg.Tokens + rows*window
+	}
+	t, err := packTexts(ctx, m.Tokenizer, sources, limit, report)
 	if err != nil {
 		return nil, none, err
+	}
+	name := sourceNames(sources)
+	if !t.Whole && cfg.Tokens == 0 {
+		name = fmt.Sprintf("the first %d tokens of %s", len(t.IDs), name)
 	}
 	source, err := features.Windows(t.IDs, m.Config.BOS, rows, window)
 	if room := window - 1; cfg.Tokens == 0 && m.Config.BOS >= 0 && room > 0 { // for the progress: all that there is
 		cfg.Tokens = len(t.IDs)
 	}
-	return source, features.Artifact{Name: sourceNames(sources), SHA256: t.SHA256}, err
+	return source, features.Artifact{Name: name, SHA256: t.SHA256}, err
 }
 
 // sourceNames names texts for people, without their folders.

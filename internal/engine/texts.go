@@ -123,8 +123,9 @@ func fetchDataset(ctx context.Context, cfg gpt2.FetchConfig, report func(wire.Pr
 	})
 }
 
-// packTexts tokenizes texts, with the end of a text between two of them.
-func packTexts(ctx context.Context, t *tokenizer.Tokenizer, sources []string, report func(wire.Progress)) (*corpus.Tokens, error) {
+// packTexts tokenizes texts, with the end of a text between two of them, up to a limit
+// of tokens (0 for corpus.MaxTokens).
+func packTexts(ctx context.Context, t *tokenizer.Tokenizer, sources []string, limit int, report func(wire.Progress)) (*corpus.Tokens, error) {
 	c, err := OpenCorpus(ctx, sources, report)
 	if err != nil {
 		return nil, err
@@ -134,7 +135,7 @@ func packTexts(ctx context.Context, t *tokenizer.Tokenizer, sources []string, re
 		total += f.Size
 	}
 	encode := func(texts []string) [][]int32 { return t.EncodeBatch(texts, false) }
-	return c.Pack(ctx, encode, t.EOT(), 0, func(bytes int64) {
+	return c.Pack(ctx, encode, t.EOT(), limit, func(bytes int64) {
 		tell(report, wire.Progress{Phase: "tokenize MiB", Done: int(bytes >> 20), Message: fmt.Sprintf("of files of %d MiB", total>>20)})
 	})
 }

@@ -211,7 +211,7 @@ func lmData(ctx context.Context, req wire.TrainLMRequest, cfg gpt2.TrainConfig, 
 		}
 		bos = d.tok.EOT()
 	}
-	packed, err := packTexts(ctx, d.tok, req.Texts, report)
+	packed, err := packTexts(ctx, d.tok, req.Texts, 0, report)
 	if err != nil {
 		return d, err
 	}
