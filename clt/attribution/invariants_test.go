@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -242,6 +243,22 @@ func TestInvariant49NoLooseEnds(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestInvariant49CutOutput: a feature whose input is kept and whose outputs are cut goes.
+func TestInvariant49CutOutput(t *testing.T) {
+	g := &Graph{Nodes: []Node{{ID: ID{Feature, 0, 0, 0}}, {ID: ID{Feature, 1, 0, 0}}, {ID: ID{Feature, 1, 0, 1}}, {ID: ID{Token, 0, 0, 0}},
+		{ID: ID{Logit, 2, 0, 0}, Prob: 1}}, Weights: NewMatrix(5, true)}
+	for _, e := range []struct {
+		t, s int
+		w    float64
+	}{{4, 1, 5}, {4, 2, 5}, {1, 3, 7}, {1, 0, 3}, {2, 3, 7}, {2, 0, 3}, {0, 3, 1}} { // scores .5 .5 .35 .15 .35 .15 .3
+		g.Weights.Set(e.t, e.s, e.w)
+	}
+	k := must(g.Select(PruneConfig{Node: 1, Edge: .85}))(t)
+	if want := [][2]int{{1, 3}, {2, 3}, {4, 1}, {4, 2}}; k.NodeMask[0] || !reflect.DeepEqual(k.Edges, want) {
+		t.Errorf("nodes %v and edges %v are kept, wants edges %v", k.NodeMask, k.Edges, want)
+	}
 }
 
 func TestInvariant50EdgeShare(t *testing.T) {

@@ -235,6 +235,18 @@ func TestInvariant57Locality(t *testing.T) {
 				}
 			}
 		}
+		// Nor before the range: what is read up to its first layer is clean, what
+		// is read behind it is not.
+		edit := Edit{Feature: clt.Feature{Layer: 0, Index: 2}, Pos: 3, Value: 9}
+		for from := 1; from < 3 && c.CLT.Targets(0) > 1; from++ {
+			e := intervened(t, c.Local, InterveneConfig{Mode: Constrained, From: from, To: 3}, edit)
+			for l, pre := range e.Pre {
+				d, _ := maxDiff(func(i int) float64 { return pre.At(c.CLT.Features + i) }, c.pre[l].F64[c.CLT.Features:])
+				if l <= from && d > 1e-11 || l > from && d < 1e-6 {
+					t.Errorf("layers %d to 2: what layer %d reads moves by %g", from, l, d)
+				}
+			}
+		}
 	})
 }
 
