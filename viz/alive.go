@@ -6,8 +6,18 @@ import (
 	"strings"
 )
 
+//go:embed frame/host.js
+var hostJS string
+
 //go:embed frame/alive.js
-var aliveJS string
+var aliveSource string
+
+var aliveJS = hosted(aliveSource)
+
+// hosted puts host.js into a script that calls it.
+func hosted(script string) string {
+	return strings.Replace(script, "  // host.js comes here\n", hostJS, 1)
+}
 
 //go:embed frame/readout.js
 var readoutJS string
@@ -15,7 +25,7 @@ var readoutJS string
 const aliveHead = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">` +
 	`<title>figure</title><style>html,body{margin:0}body{display:flow-root;background:#FFFFFF;color:#1A1A1A;font:13px/1.45 ` + sans + `}` +
 	`#figure:focus-visible{outline:2px solid #0072B2;outline-offset:-2px}.on{outline:2px solid #1A1A1A;outline-offset:1px}.big{zoom:2}` +
-	`#say{min-height:18px;margin:4px 0 0;font-size:12px;color:#595959}</style></head><body class="tex2jax_ignore mathjax_ignore"><main><div id="figure" tabindex="0" role="group" aria-label="figure" aria-describedby="say">`
+	`#figure{overflow-x:auto}.clt-static{overflow:visible!important}#say{min-height:18px;margin:4px 0 0;font-size:12px;color:#595959}</style></head><body class="tex2jax_ignore mathjax_ignore"><main><div id="figure" tabindex="0" role="group" aria-label="figure" aria-describedby="say">`
 
 const aliveTail = `</div><div id="say" aria-live="polite">Point at the figure, or use the arrow keys, to read values.</div></main>`
 

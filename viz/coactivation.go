@@ -60,7 +60,7 @@ func Coactivation(title string, nodes []CoNode, correlation [][]float64, thresho
 	}
 	var spots strings.Builder
 	for i, n := range nodes {
-		spots.WriteString(spot(fmt.Sprintf("layer %d · %s · %d pairs", n.Layer, cut(n.Label, 120), pairs[i]), x[i]-9, y[i]-9, 18, 18, w, h))
+		spots.WriteString(spot(fmt.Sprintf("layer %d · %s · %s", n.Layer, cut(n.Label, 120), many(pairs[i], "pair")), x[i]-9, y[i]-9, 18, 18, w, h))
 		s.rect(x[i]-5, y[i]-5, 10, 10, s.p.Text, "")
 		s.text(x[i]+8, y[i]+4, "start", 11, s.p.Text, `stroke="#FFFFFF" stroke-width="8" stroke-linejoin="round" paint-order="stroke"`, cut(n.Label, 24)) // legible on lines
 	}
@@ -68,10 +68,10 @@ func Coactivation(title string, nodes []CoNode, correlation [][]float64, thresho
 		s.text(40+step*float64(l), 16, "middle", 11, s.p.Text, "", fmt.Sprintf("layer %d", l))
 	}
 	c := card{kind: "coactivation", title: title}
-	c.lines = append(c.lines, dim(fmt.Sprintf("%d features, %d pairs of different layers with a correlation beyond ±%s; negative ones are dashed. Coactivation is not attribution: nothing here says what causes what.", len(nodes), len(list), num(threshold))))
+	c.lines = append(c.lines, dim(fmt.Sprintf("%s, %s of different layers with a correlation beyond ±%s; negative ones are dashed. Coactivation is not attribution: nothing here says what causes what.", many(len(nodes), "feature"), many(len(list), "pair"), num(threshold))))
 	head := []string{"feature", "feature", "correlation"}
-	c.body = figure(w, img(s.String(), fmt.Sprintf("%s: %d features, %d lines", title, len(nodes), len(list)), w, h)+spots.String())
-	c.details = append(c.details, fold(fmt.Sprintf("Data: %d pairs", len(list)), htmlTable("Pairs", false, head, list)))
+	c.body = figure(w, img(s.String(), fmt.Sprintf("%s: %s, %s", title, many(len(nodes), "feature"), many(len(list), "line")), w, h)+spots.String())
+	c.details = append(c.details, fold("Data: "+many(len(list), "pair"), htmlTable("Pairs", false, head, list)))
 	c.markdown, c.plain = mdTable(title, head, list), plainTable(title, head, list)
 	return c.output()
 }

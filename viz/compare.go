@@ -15,9 +15,10 @@ type CompareOptions struct {
 	GraphA, GraphB GraphOptions
 }
 
-// Compare shows two graphs above each other, of two prompts or two transcoders of
-// the same features. Features that are in both are filled in both pictures; a table
-// lists the strongest of them and of those that only one has.
+// Compare shows two graphs side by side, above each other where the page is narrow,
+// of two prompts or two transcoders of the same features. Features that are in both
+// are filled in both pictures; a table lists the strongest of them and of those that
+// only one has.
 func Compare(a, b *attribution.Graph, o CompareOptions) (Output, error) {
 	for _, x := range []struct {
 		g    *attribution.Graph
@@ -34,6 +35,11 @@ func Compare(a, b *attribution.Graph, o CompareOptions) (Output, error) {
 		o.Title = "Two graphs"
 	}
 	o.GraphA.Other, o.GraphB.Other = b, a
+	for _, g := range []*GraphOptions{&o.GraphA, &o.GraphB} {
+		if g.Width <= 0 {
+			g.Width = pairWidth
+		}
+	}
 	if o.GraphA.Title == "" {
 		o.GraphA.Title = o.A
 	}
@@ -48,7 +54,18 @@ func Compare(a, b *attribution.Graph, o CompareOptions) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
-	return Join("compare", compareCard(a, b, o), first, second), nil
+	out := Join("compare", compareCard(a, b, o), first, second)
+	out.HTML = compareCard(a, b, o).HTML + sideBySide(first.HTML, second.HTML)
+	return out, nil
+}
+
+// pairWidth is the width of a picture beside another.
+const pairWidth = 680
+
+// sideBySide sets two cards beside each other where there are 900 pixels for them.
+func sideBySide(a, b string) string {
+	cell := `<div style="flex-grow:1;flex-basis:446px;min-width:0">`
+	return `<div class="clt-pair" style="display:flex;flex-wrap:wrap;gap:8px;max-width:1440px;margin:8px 0 0 0">` + cell + a + "</div>" + cell + b + "</div></div>\n"
 }
 
 // sharedFeature is a feature with its influence in two graphs, summed over
@@ -87,8 +104,8 @@ func compareCard(a, b *attribution.Graph, o CompareOptions) Output {
 		return pct(common[k] / sum[k])
 	}
 	c := card{kind: "compare", title: cut(o.Title, 160)}
-	c.finding = fmt.Sprintf("%s features are in both graphs; they carry %s and %s of the influence that goes through features. %s are only in the first, %s only in the second.",
-		count(both), part(0), part(1), count(onlyA), count(onlyB))
+	c.finding = fmt.Sprintf("In both graphs: %s, with %s and %s of the influence that goes through features. Only in the first: %s; only in the second: %s.",
+		many(both, "feature"), part(0), part(1), count(onlyA), count(onlyB))
 	head := []string{"feature", "label", "influence in " + cut(o.A, 40), "in " + cut(o.B, 40), "in"}
 	var rows [][]string
 	for _, f := range list[:min(20, len(list))] {
@@ -98,7 +115,7 @@ func compareCard(a, b *attribution.Graph, o CompareOptions) Output {
 		}
 		rows = append(rows, []string{fmt.Sprintf("L%d/f%d", f.layer, f.index), f.label, blankZero(f.infl[0]), blankZero(f.infl[1]), where})
 	}
-	c.body = htmlTable("The most influential features, over all positions", false, head, rows)
+	c.details = append(c.details, fold("Data: the "+many(len(rows), "most influential feature")+" of both", htmlTable("Features by the larger influence, over all positions", false, head, rows)))
 	c.markdown = "**" + mdText(o.Title) + "**\n\n" + mdText(c.finding) + "\n\n" + mdTable("", head, rows)
 	c.plain = strings.Join([]string{visible(o.Title), visible(c.finding), plainTable("Features", head, rows)}, "\n")
 	return c.output()

@@ -134,7 +134,7 @@ func (f Feature) dead() bool { return f.Active == 0 }
 // facts are the numbers of the head line.
 func (f Feature) facts() string {
 	if f.dead() {
-		return fmt.Sprintf("never active on %s tokens", count(f.Tokens))
+		return "never active on " + many(f.Tokens, "token")
 	}
-	return fmt.Sprintf("active on %s of %s tokens (%s) · largest activation %s · mean when active %s", count(f.Active), count(f.Tokens), pct(f.Density), num(f.Max), num(f.Mean))
+	return fmt.Sprintf("active on %s of %s (%s) · largest activation %s · mean when active %s", count(f.Active), many(f.Tokens, "token"), pct(f.Density), num(f.Max), num(f.Mean))
 }

@@ -10,7 +10,7 @@ import (
 func (f Feature) folds() []string {
 	var out []string
 	if len(f.Targets) > 0 {
-		out = append(out, fold(fmt.Sprintf("What it writes, layer by layer (%d layers)", len(f.Targets)), f.targetTable()))
+		out = append(out, fold("What it writes, layer by layer ("+many(len(f.Targets), "layer")+")", f.targetTable()))
 	}
 	if len(f.Embeddings)+len(f.Extended) > 0 {
 		var b strings.Builder
@@ -32,7 +32,7 @@ func (f Feature) folds() []string {
 		for _, c := range f.Coactive {
 			rows = append(rows, []string{fmt.Sprintf("L%d/F%d", c.Layer, c.Index), cut(c.Label, 60), count(c.Count), pct(c.Share)})
 		}
-		out = append(out, fold(fmt.Sprintf("Active on the same tokens: %d features", len(rows)), htmlTable("Features most often active together with this one", false, head, rows)))
+		out = append(out, fold("Active on the same tokens: "+many(len(rows), "feature"), htmlTable("Features most often active together with this one", false, head, rows)))
 	}
 	return out
 }

@@ -25,11 +25,11 @@ func Diff(title string, a, b Generation) Output {
 	c := card{kind: "diff", title: title}
 	switch {
 	case at == len(a.Tokens) && at == len(b.Tokens):
-		c.finding = fmt.Sprintf("The two texts are the same: %s tokens.", count(at))
+		c.finding = fmt.Sprintf("The two texts are the same: %s.", many(at, "token"))
 	case at == len(a.Tokens) || at == len(b.Tokens):
-		c.finding = fmt.Sprintf("The first %s tokens agree; then one text ends.", count(at))
+		c.finding = fmt.Sprintf("Both begin with the same %s; then one text ends.", many(at, "token"))
 	default:
-		c.finding = fmt.Sprintf("The first %s tokens agree; then %s has %s where %s has %s.", count(at), a.Name, quoted(a.Tokens[at]), b.Name, quoted(b.Tokens[at]))
+		c.finding = fmt.Sprintf("Both begin with the same %s; then %s has %s where %s has %s.", many(at, "token"), a.Name, quoted(a.Tokens[at]), b.Name, quoted(b.Tokens[at]))
 	}
 	caption := "Tokens that differ are shaded, the first one is outlined"
 	if len(a.KL)+len(b.KL) > 0 {

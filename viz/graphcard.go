@@ -55,7 +55,7 @@ func (v *view) output() (Output, error) {
 		c.details = append(c.details, v.foldPaths(paths))
 	}
 	head, rows := v.table(20)
-	c.details = append(c.details, fold(fmt.Sprintf("Data: the %d most influential nodes", len(rows)),
+	c.details = append(c.details, fold("Data: the "+many(len(rows), "most influential node"),
 		htmlTable("Nodes by influence on the targets", false, head, rows)))
 	if !v.o.Static {
 		doc, err := v.frame(c.title)
@@ -104,7 +104,7 @@ func (v *view) harder() string {
 		}
 		s += fmt.Sprintf(" -node %.1f keeps %s,", limit, count(n))
 	}
-	return strings.TrimSuffix(s, ",") + " of " + count(len(infl)) + " nodes."
+	return strings.TrimSuffix(s, ",") + " of " + many(len(infl), "node") + "."
 }
 
 // overviewMap stands for the picture where a prompt is too long for columns:
@@ -179,7 +179,7 @@ func (v *view) foldPaths(paths []attribution.Path) string {
 		b.WriteString(`<li>` + bdi(v.pathText(p)) + ` <span style="font-family:monospace">` + esc(share(p.Share)) + `</span></li>`)
 	}
 	b.WriteString("</ol>")
-	return fold(fmt.Sprintf("Top paths: %d carry %s of the top target's input", len(paths), pct(sum)), b.String())
+	return fold(fmt.Sprintf("Top paths: %s with %s of the top target's input", many(len(paths), "path"), pct(sum)), b.String())
 }
 
 func (v *view) markdown(title, finding string, facts []string, paths []attribution.Path, head []string, rows [][]string) string {

@@ -23,6 +23,7 @@ func (v *view) svg(p palette) string {
 	v = v.join()
 	s := newPicture(v.W, v.H, p, v.alt())
 	v.drawGrid(s)
+	v.drawRows(s)
 	v.drawEdges(s)
 	v.drawNodes(s)
 	v.drawLabels(s)
@@ -51,11 +52,6 @@ func (v *view) drawGrid(s *picture) {
 	if d.Len() > 0 {
 		fmt.Fprintf(&s.b, `<path d="%s" stroke="%s" stroke-width="1" opacity=".7"/>`, d.String(), s.p.Border)
 	}
-	s.open(`fill="` + s.p.Dim + `" text-anchor="end"`)
-	for r, b := range v.rows {
-		fmt.Fprintf(&s.b, `<text x="%d" y="%d">%s</text>`, unit(marginLeft-8), unit(b.y+4), v.rows[r].label)
-	}
-	s.close()
 	if v.H > 600 { // far from the tokens: say them again between layers and targets
 		s.open(`fill="` + s.p.Dim + `" text-anchor="middle" font-size="20" opacity=".85"`)
 		for _, c := range v.cols {
@@ -63,6 +59,15 @@ func (v *view) drawGrid(s *picture) {
 		}
 		s.close()
 	}
+}
+
+// drawRows names the rows, at the left.
+func (v *view) drawRows(s *picture) {
+	s.open(`fill="` + s.p.Dim + `" text-anchor="end"`)
+	for r, b := range v.rows {
+		fmt.Fprintf(&s.b, `<text x="%d" y="%d">%s</text>`, unit(marginLeft-8), unit(b.y+4), v.rows[r].label)
+	}
+	s.close()
 }
 
 // curve is the SVG path of one edge, from the top of the source to the bottom

@@ -15,7 +15,7 @@ func (v *view) describe(i int) string {
 		return fmt.Sprintf("group ‘%s’", d.text)
 	}
 	if d.Kind == gathered {
-		return fmt.Sprintf("%d weaker nodes of layer %d at %s", d.members, d.Layer, quoted(v.g.Tokens[d.Pos]))
+		return fmt.Sprintf("%s of layer %d at %s", many(d.members, "weaker node"), d.Layer, quoted(v.g.Tokens[d.Pos]))
 	}
 	return v.call(&d.Node)
 }
@@ -68,8 +68,8 @@ func (v *view) facts() []string {
 	if sc, ok := v.scores(); ok {
 		out = append(out, sc...)
 	}
-	shown := fmt.Sprintf("shown %s of %s nodes, %s of influence", count(v.shownNodes), count(v.totalNodes), pct(v.shownInfl))
-	out = append(out, shown, fmt.Sprintf("%s of %s edges carry %s of the shown effect", count(v.shownLinks), count(len(v.links)), pct(v.shownScore)))
+	shown := fmt.Sprintf("shown %s of %s, %s of influence", count(v.shownNodes), many(v.totalNodes, "node"), pct(v.shownInfl))
+	out = append(out, shown, fmt.Sprintf("%s of %s carry %s of the shown effect", count(v.shownLinks), many(len(v.links), "edge"), pct(v.shownScore)))
 	if v.target >= 0 {
 		out = append(out, pct(v.nodes[v.target].errShare)+" of the top target's input is error")
 	}
@@ -102,7 +102,7 @@ func (v *view) identity() string {
 func (v *view) leftOut() string {
 	var parts []string
 	if v.dense > 0 {
-		parts = append(parts, fmt.Sprintf("%d features active on more than two thirds of the tokens", v.dense))
+		parts = append(parts, many(v.dense, "feature")+" active on more than two thirds of the tokens")
 	}
 	if v.first > 0 {
 		parts = append(parts, fmt.Sprintf("%d at position 0", v.first))
@@ -184,7 +184,7 @@ func (v *view) table(n int) (head []string, rows [][]string) {
 		case attribution.Feature:
 			act = num(d.Activation)
 		case gathered:
-			id, label = d.text, fmt.Sprintf("%d weaker nodes", d.members)
+			id, label = d.text, many(d.members, "weaker node")
 		default:
 			label = ""
 		}
@@ -213,7 +213,7 @@ func kindName(k attribution.Kind) string {
 
 // alt describes the picture in a sentence.
 func (v *view) alt() string {
-	s := fmt.Sprintf("Attribution graph: %s nodes in %d layers over %d tokens", count(v.shownNodes), v.layers, len(v.g.Tokens))
+	s := fmt.Sprintf("Attribution graph: %s in %s over %s", many(v.shownNodes, "node"), many(v.layers, "layer"), many(len(v.g.Tokens), "token"))
 	if v.target >= 0 {
 		s += ", target " + v.describe(v.target) + " at " + pct(v.nodes[v.target].Prob)
 	}

@@ -119,7 +119,7 @@ func histPicture(title string, sorted []float64, o HistOptions) (svg, spots stri
 			x := ax.from + w*float64(k)
 			s.rect(x, at(n), math.Max(1, w-1), ay.from-at(n), s.p.Pos, "")
 			if k < maxSpots {
-				hover.WriteString(spot(fmt.Sprintf("%s to %s: %s values", num(ax.value(x)), num(ax.value(x+w)), count(int(n))), x, ay.to, w, ay.from-ay.to, o.Width, o.Height))
+				hover.WriteString(spot(fmt.Sprintf("%s to %s: %s", num(ax.value(x)), num(ax.value(x+w)), many(int(n), "value")), x, ay.to, w, ay.from-ay.to, o.Width, o.Height))
 			}
 		}
 	}

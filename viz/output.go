@@ -20,6 +20,14 @@ type Output struct {
 // rises when older ones no longer look or mean as those of now.
 const OutputVersion = 1
 
+// many counts things: "1 feature", "12 features".
+func many(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return count(n) + " " + noun
+}
+
 // Join puts several outputs into one, in order.
 func Join(kind string, outs ...Output) Output {
 	j := Output{Kind: kind}
@@ -72,7 +80,7 @@ func (c card) output() Output {
 		}
 		b.WriteString(`</div>`)
 	}
-	b.WriteString(`<div class="clt-static">` + c.body + `</div>`)
+	b.WriteString(`<div class="clt-static" style="overflow-x:auto">` + c.body + `</div>`)
 	for _, d := range c.details {
 		b.WriteString(d)
 	}
@@ -95,9 +103,13 @@ var readable = map[string]bool{"tokens": true, "heat": true, "attention": true, 
 // dim is a text in the second colour.
 func dim(text string) string { return `<span style="` + dimStyle + `">` + esc(text) + `</span>` }
 
+// leastScale is how far a picture shrinks where the page is narrow; below that its
+// letters of 11 px cannot be read, and the block around it scrolls.
+const leastScale = 0.7
+
 // figure wraps a picture and whatever lies on it; lengths inside are percent.
 func figure(width float64, inner string) string {
-	return fmt.Sprintf(`<div style="position:relative;width:100%%;max-width:%spx">%s</div>`, css(width), inner)
+	return fmt.Sprintf(`<div style="position:relative;width:100%%;min-width:%spx;max-width:%spx">%s</div>`, css(leastScale*width), css(width), inner)
 }
 
 // spot is an invisible rectangle with a hover text, x to h in pixels of a

@@ -173,8 +173,8 @@ func TestDiffFindsTheParting(t *testing.T) {
 		a, b Generation
 		want string
 	}{
-		{g("m", "a", "b", "c"), g("r", "a", "x", "c"), `first 1 tokens agree; then m has "b" where r has "x"`},
-		{g("m", "a"), g("r", "a"), "the same: 1 tokens"},
+		{g("m", "a", "b", "c"), g("r", "a", "x", "c"), `Both begin with the same 1 token; then m has "b" where r has "x"`},
+		{g("m", "a"), g("r", "a"), "the same: 1 token."},
 		{g("m", "a"), g("r", "a", "b"), "then one text ends"},
 		{g("m"), g("r"), "the same: 0 tokens"},
 	} {

@@ -109,7 +109,7 @@ func TestCompare(t *testing.T) {
 	b.Nodes[0].Index = 8
 	b.Nodes[0].Label = "other"
 	o, err := Compare(a, tiny(), CompareOptions{})
-	if err != nil || !strings.Contains(o.Plain, "1 features are in both graphs; they carry 100 % and 100 %") {
+	if err != nil || !strings.Contains(o.Plain, "In both graphs: 1 feature, with 100 % and 100 %") {
 		t.Errorf("a graph and itself: %v\n%s", err, o.Plain)
 	}
 	if svg := payload.FindAllStringSubmatch(o.HTML, -1); len(svg) != 2 {
@@ -117,7 +117,7 @@ func TestCompare(t *testing.T) {
 	}
 	checkHTML(t, "compare", o.HTML)
 	other, err := Compare(a, b, CompareOptions{A: "mine", B: "yours"})
-	if err != nil || !strings.Contains(other.Plain, "0 features are in both") || !strings.Contains(other.Markdown, "| L0/f8 | other |  |") {
+	if err != nil || !strings.Contains(other.Plain, "In both graphs: 0 features") || !strings.Contains(other.Markdown, "| L0/f8 | other |  |") {
 		t.Errorf("two that share nothing: %v\n%s", err, other.Markdown)
 	}
 	if _, err := Compare(a, nil, CompareOptions{}); err == nil {

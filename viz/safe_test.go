@@ -21,7 +21,7 @@ var (
 	// what an untrusted JupyterLab keeps, and we use
 	keptTags = words("div span b sub table caption thead tbody tr th td details summary ol li p img bdi br progress script")
 	keptAttr = words("class lang dir title style alt width height src scope value max data-light data-dark")
-	keptCSS  = words(`background color border border-left border-right border-bottom border-radius border-collapse table-layout padding margin max-width width height
+	keptCSS  = words(`background color border border-left border-right border-bottom border-radius border-collapse table-layout padding margin max-width min-width width height overflow-x flex-grow flex-basis
 		box-sizing font-family font-size font-weight line-height text-align vertical-align white-space opacity position left top display flex-wrap gap cursor`)
 )
 
@@ -266,7 +266,7 @@ func frameOf(t *testing.T, o Output) string {
 
 // TestScripts: nothing that runs text as code, reaches out, or keeps state.
 func TestScripts(t *testing.T) {
-	for name, js := range map[string]string{"frame": frameJS, "swap": swapJS, "alive": aliveJS, "readout": readoutJS, "page": pageJS} {
+	for name, js := range map[string]string{"frame": frameJS, "host": hostJS, "swap": swapJS, "alive": aliveJS, "readout": readoutJS, "page": pageJS} {
 		for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacent", "eval(", "Function(", "fetch(", "XMLHttp", "import(", "document.write",
 			"localStorage", "sessionStorage", "cookie", "allow-same-origin", "setTimeout('", "href=\"#", "WebSocket"} {
 			if strings.Contains(js, bad) {

@@ -50,12 +50,12 @@ func Scatter(title string, points []Point, o ScatterOptions) Output {
 	}
 	s := newScatter(points, o)
 	if s.dropped > 0 {
-		c.lines = append(c.lines, dim(count(s.dropped)+" points left out: not finite, not positive on a log axis, or beyond the first "+count(maxPoints)))
+		c.lines = append(c.lines, dim(many(s.dropped, "point")+" left out: not finite, not positive on a log axis, or beyond the first "+count(maxPoints)))
 	}
-	alt := fmt.Sprintf("%s: %s points, %s against %s", title, count(len(s.keep)), orWord(o.YLabel, "y"), orWord(o.XLabel, "x"))
+	alt := fmt.Sprintf("%s: %s, %s against %s", title, many(len(s.keep), "point"), orWord(o.YLabel, "y"), orWord(o.XLabel, "x"))
 	c.body = figure(o.Width, img(s.svg(title), alt, o.Width, o.Height)+s.spots())
 	head, rows := s.table(20)
-	c.details = append(c.details, fold(fmt.Sprintf("Data: %d of %d points", len(rows), len(s.keep)), htmlTable("Points", false, head, rows)))
+	c.details = append(c.details, fold(fmt.Sprintf("Data: %d of %s", len(rows), many(len(s.keep), "point")), htmlTable("Points", false, head, rows)))
 	c.markdown, c.plain = mdTable(title, head, rows), plainTable(title, head, rows)
 	if len(o.Selected) > 0 {
 		h, r := s.neighbours()

@@ -146,7 +146,7 @@ func mdTable(title string, head []string, rows [][]string) string {
 	b.WriteByte('\n')
 	for i, r := range rows {
 		if i == 50 {
-			b.WriteString("\n" + count(len(rows)-50) + " more rows\n")
+			b.WriteString("\n" + many(len(rows)-50, "more row") + "\n")
 			break
 		}
 		line(r)

@@ -68,7 +68,7 @@ func Tokens(tokens []string, rows []Row) Output {
 		c.body += tokenLegend(r, len(rows) > 1)
 	}
 	if dropped > 0 {
-		c.body += `<div style="` + dimStyle + `">` + esc(fmt.Sprintf("%d more rows not shown", dropped)) + `</div>`
+		c.body += `<div style="` + dimStyle + `">` + esc(many(dropped, "more row")+" not shown") + `</div>`
 	}
 	head, table := tokenTable(tokens, rows)
 	if len(rows) > 0 {

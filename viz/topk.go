@@ -117,11 +117,14 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 		return `<div style="height:8px;margin:1px 0;border-radius:2px;background:` + colour + `;width:` + css(w) + `%"></div>`
 	}
 	cell := cellStyle + ";text-align:left;vertical-align:middle"
-	right, headRight := cellStyle+align(true), cellStyle+";text-align:right"
+	right, headRight := cellStyle+align(true)+";white-space:nowrap", cellStyle+";text-align:right"
 	th := func(style, name, colour string) string {
 		mark := ""
 		if colour != "" {
 			mark = `<span style="display:inline-block;width:10px;height:8px;border-radius:2px;background:` + colour + `"></span> `
+		}
+		if len(name) <= 16 {
+			style += ";white-space:nowrap"
 		}
 		return `<th scope="col" style="` + style + `;font-weight:600">` + mark + esc(name) + `</th>`
 	}
@@ -131,7 +134,7 @@ func topBars(rows []pair, names [3]string, paired bool) string {
 	}
 	s := `<table style="` + tableStyle + `;width:100%;max-width:760px"><caption style="text-align:left;` + dimStyle +
 		`">Next-token probability, bars on one scale up to ` + esc(pct(scale)) + `</caption><thead><tr style="` + rowStyle + `">` +
-		th(cell, "token", "") + th(cell+";width:45%", "", "") + th(headRight, names[0], colour0)
+		th(cell, "token", "") + th(cell+";width:45%;min-width:90px", "", "") + th(headRight, names[0], colour0)
 	if paired {
 		s += th(headRight, names[1], afterColour) + th(headRight, "Δ prob.", "")
 	}

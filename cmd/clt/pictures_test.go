@@ -52,7 +52,7 @@ func TestDiffPage(t *testing.T) {
 	must(t, "diff", whole, whole, "-html", page)
 	first, _ := os.ReadFile(page)
 	must(t, "diff", whole, whole, "-html", page)
-	if second, _ := os.ReadFile(page); !bytes.Equal(first, second) || !bytes.Contains(first, []byte("features are in both graphs")) {
+	if second, _ := os.ReadFile(page); !bytes.Equal(first, second) || !bytes.Contains(first, []byte("In both graphs: ")) {
 		t.Errorf("%d bytes, %d the second time", len(first), len(second))
 	}
 	if r := cli(t, "export", whole, "-html", page, "-features", t.TempDir()); r.status != statusUsage || !message.MatchString(r.stderr) {

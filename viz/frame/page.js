@@ -18,7 +18,7 @@
   });
   // what scrolls sideways can be reached by keyboard
   function reach() {
-    document.querySelectorAll('figure').forEach(function (f) {
+    document.querySelectorAll('figure,.clt-static').forEach(function (f) {
       if (f.scrollWidth > f.clientWidth) f.tabIndex = 0;
       else f.removeAttribute('tabindex');
     });

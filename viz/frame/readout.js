@@ -8,10 +8,13 @@
     e.removeAttribute('title');
     return t;
   });
-  function go(i) {
+  function go(i, near) {
     if (now) now.classList.remove('on');
     now = spots[i] || null;
-    if (now) now.classList.add('on');
+    if (now) {
+      now.classList.add('on');
+      if (near) now.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }
     say.textContent = now ? texts[i] : hint;
   }
   function best(cost) {
@@ -49,7 +52,7 @@
       var along = dx * way[0] + dy * way[1], off = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
       return e !== now && along > 0.5 ? along + 3 * off : Infinity;
     });
-    if (next >= 0) go(next);
+    if (next >= 0) go(next, true);
   };
   function size() { parent.postMessage({ clt: 1, t: 'ready', h: document.body.offsetHeight }, '*'); }
   addEventListener('resize', size);

@@ -203,7 +203,7 @@ var save = (name, data) => {
 // picture is the graph as it stands, with every colour written out
 var picture = () => {
   var out = the.base.cloneNode(true), style = getComputedStyle(doc.body);
-  set(out, { 'class': pic.className }).append(...[the.nodes, the.veil, the.lit].map((e) => e.cloneNode(true)));
+  set(out, { 'class': pic.className }).append(...[the.rows, the.legend, the.nodes, the.veil, the.lit].map((e) => e.cloneNode(true)));
   el(out, 'style', {}, the.css.textContent);
   return new XMLSerializer().serializeToString(out).replace(/var\((--\w+)\)/g, (m, v) => style.getPropertyValue(v));
 };
