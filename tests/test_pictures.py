@@ -419,3 +419,109 @@ def test_share_in_the_tip(open_page):
     assert '+9.9 % of the input of " Austin"' in f.text_content("#tip")
     path = f.get_attribute("#lit .trail", "d")
     assert 3 <= path.count("M") <= 14, path  # from an input through the node to a target
+
+
+def until(page, holds):
+    """Waits for an expression to be true; the page's policy forbids Playwright's own way."""
+    for _ in range(100):
+        if page.evaluate(holds):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(holds)
+
+
+def test_feature_cards(open_page):
+    """Enter and a click open the card of a feature below; its folds open without being cut off; Esc closes it and the keys go to the list again."""
+    page = open_page("graph", viewport={"width": 1280, "height": 900})
+    f = frames(page)[0]
+    f.wait_for_selector("#list li")
+    shown = "[...document.querySelectorAll('#cards > div')].filter((c) => !c.hidden).map((c) => c.textContent)"
+    tall = "document.querySelector('.clt-frame').offsetHeight"
+    f.focus("#list")
+    while "L6/f5107" not in f.text_content("#list li[aria-selected]"):
+        page.keyboard.press("ArrowDown")
+    assert f.evaluate(shown) == []
+    before = page.evaluate(tall)
+    page.keyboard.press("Enter")
+    (card,) = f.evaluate(shown)
+    assert "L6/F5107" in card and f.text_content("#live").endswith("· card below")
+    until(page, f"{tall} > {before} + 60")
+    opened = page.evaluate(tall)
+    for fold in f.locator("#cards > div:not([hidden]) summary").all():
+        fold.focus()
+        page.keyboard.press("Enter")
+    until(page, f"{tall} > {opened} + 20")
+    assert f.evaluate("document.documentElement.scrollHeight <= innerHeight + 1")  # all of it can be seen
+    page.keyboard.press("Escape")
+    assert f.evaluate(shown) == [] and f.evaluate("document.activeElement.id") == "list"
+    until(page, f"{tall} <= {before} + 1")
+    f.locator("#list li", has_text="L6/f5107").first.click()
+    assert len(f.evaluate(shown)) == 1
+    x, y = f.evaluate(WHERE, "f6/5107@10")
+    f.locator("#pic").click(position={"x": x - f.evaluate("document.getElementById('pic').getBoundingClientRect().left"), "y": y - f.evaluate("document.getElementById('pic').getBoundingClientRect().top")})
+    assert f.evaluate(shown) == []  # a second click closes it
+    page.keyboard.press("Enter")
+
+
+@pytest.fixture
+def finger(open_page):
+    """The graph's frame on a touch screen, and a finger that moves from place to place."""
+    page = open_page("graph", viewport={"width": 1000, "height": 1400}, has_touch=True)
+    f = frames(page)[0]
+    f.wait_for_selector("#list li")
+    page.wait_for_timeout(400)
+    session = page.context.new_cdp_session(page)
+
+    def touch(*places, lift=True):
+        box = page.locator(".clt-frame").bounding_box()
+        points = [(box["x"] + x, box["y"] + y) for x, y in places]
+        for k, (x, y) in enumerate(points):
+            session.send("Input.dispatchTouchEvent", {"type": "touchMove" if k else "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        if lift:
+            session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_timeout(150)
+
+    return page, f, touch
+
+
+def between(a, b, steps=6):
+    return [(a[0] + (b[0] - a[0]) * k / steps, a[1] + (b[1] - a[1]) * k / steps) for k in range(steps + 1)]
+
+
+def test_groups_by_finger(finger):
+    """A finger holds what it taps, then drags it: onto another for a group; a box is dragged at once; elsewhere the page scrolls."""
+    page, f, touch = finger
+    a, b = f.evaluate(WHERE, A), f.evaluate(WHERE, B)
+    touch(a)
+    assert f.text_content("#live").startswith("L7/f5108") and f.evaluate("document.getElementById('pic').className") == "dim"
+    touch(*between(a, b))
+    f.click("#go")
+    assert f'"{A}", "{B}"' in f.input_value("#code")
+    f.press("#list", "Escape")
+    before = f.evaluate(BOX, "group 2 · 2")
+    touch(*between(before, [before[0] - 220, before[1] - 4]))
+    after = f.evaluate(BOX, "group 2 · 2")
+    assert abs(after[0] - before[0] + 220) < 4 and abs(after[1] - before[1] + 4) < 4, (before, after)
+
+
+def test_finger_scrolls(finger):
+    """Neither a box nor a drag where the finger starts on what is not held: the page scrolls, nothing changes."""
+    page, f, touch = finger
+    page.set_viewport_size({"width": 1000, "height": 600})
+    page.wait_for_timeout(300)
+    pins = f.text_content("#scores")
+    start = f.evaluate(WHERE, "f4/5105@9")
+    touch(*between(start, [start[0] + 4, start[1] - 260], 12))
+    page.wait_for_timeout(500)
+    assert page.evaluate("scrollY") > 100
+    assert f.text_content("#scores") == pins and f.get_attribute("#box", "width") in (None, "0")
+
+
+@pytest.mark.parametrize("width, side_by_side", [(1400, True), (1000, True), (800, False), (360, False)])
+def test_compare_side_by_side(open_page, width, side_by_side):
+    """Two graphs stand beside each other where there are 900 pixels for them, in the still page too."""
+    for scripts in (True, False):
+        page = open_page("compare", viewport={"width": width, "height": 900}, java_script_enabled=scripts)
+        left, right = [g.bounding_box() for g in page.locator(".clt-graph").all()]
+        assert (right["x"] > left["x"] + left["width"] - 1 and abs(right["y"] - left["y"]) < 2) == side_by_side, (left, right)
+        assert right["x"] + right["width"] <= width

@@ -60,7 +60,7 @@ func Compare(a, b *attribution.Graph, o CompareOptions) (Output, error) {
 }
 
 // pairWidth is the width of a picture beside another.
-const pairWidth = 680
+const pairWidth = 640
 
 // sideBySide sets two cards beside each other where there are 900 pixels for them.
 func sideBySide(a, b string) string {

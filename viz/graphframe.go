@@ -220,14 +220,14 @@ func (v *view) frame(title string) (string, error) {
 	base.b.WriteString(`<g id="edges"></g>`)
 	rows, legend := &picture{p: variables}, &picture{p: variables}
 	v.drawRows(rows)
-	v.drawLegend(legend)
+	end := v.drawLegend(legend)
 	svg := strings.Replace(base.String(), "<svg ", `<svg id="base" class="base" `, 1)
 	plot := unit(v.H - legendRow)
 	var b strings.Builder
 	err = frameTemplate.Execute(&b, map[string]any{
 		"Title": visible(title), "CSS": template.CSS(frameCSS + bucketCSS()), "Script": template.JS(compact(frameJS)), "Data": template.JS(data),
 		"Left": unit(marginLeft) - 6, "Plot": plot, "Base": template.HTML(svg), "W": int(v.W), "Least": int(leastScale * v.W), "Rows": template.HTML(rows.b.String()), "Legend": template.HTML(legend.b.String()),
-		"Side": css(100 * marginLeft / v.W), "Low": css(100 * leastWidth / v.W), "RowsBox": fmt.Sprintf("0 0 %d %d", unit(marginLeft), plot), "LegendBox": fmt.Sprintf("0 %d %d %d", plot, unit(leastWidth), unit(v.H)-plot),
+		"Side": css(100 * marginLeft / v.W), "Low": css(100 * end / v.W), "RowsBox": fmt.Sprintf("0 0 %d %d", unit(marginLeft), plot), "LegendBox": fmt.Sprintf("0 %d %d %d", plot, unit(end), unit(v.H)-plot),
 		"ViewBox": fmt.Sprintf("0 0 %d %d", unit(v.W), unit(v.H)),
 		"Cards":   cards,
 		"Max":     max(6, int(math.Ceil(100*v.shownInfl-1e-9))), "Inputs": v.o.Inputs,

@@ -232,8 +232,9 @@ func (v *view) drawLabels(s *picture) {
 	s.close()
 }
 
-// drawLegend explains glyphs and lines in one row under the picture.
-func (v *view) drawLegend(s *picture) {
+// drawLegend explains glyphs and lines in one row under the picture, and returns
+// where it ends.
+func (v *view) drawLegend(s *picture) (end float64) {
 	y := v.H - 9
 	x := marginLeft
 	word := func(text string) {
@@ -263,4 +264,5 @@ func (v *view) drawLegend(s *picture) {
 	if x < v.W-260 {
 		word("thick: the first 25 % of the effect")
 	}
+	return x
 }

@@ -150,7 +150,11 @@ func (v *view) layoutColumns(cells map[cellKey][]int, right float64) {
 		return s
 	}
 	v.slot = basicSlot
-	for _, limit := range []struct{ slot, text float64 }{{14, 64}, {11, 64}, {10, 44}, {minSlot, 28}} {
+	leastText := 28.0
+	if n <= 20 { // of so few tokens none should become "…"
+		leastText = 40
+	}
+	for _, limit := range []struct{ slot, text float64 }{{14, 64}, {11, 64}, {10, 44}, {minSlot, leastText}} {
 		for mostText > limit.text && sum(v.slot) > room {
 			mostText -= 4
 		}
@@ -173,6 +177,9 @@ func (v *view) layoutColumns(cells map[cellKey][]int, right float64) {
 	}
 	v.slot = math.Min(maxSlot, v.slot*stretch)
 	v.W = math.Max(leastWidth, math.Ceil(x+right))
+	if v.o.Other != nil {
+		v.W = math.Max(v.W, leastWidth+60) // one more thing to explain
+	}
 }
 
 // layoutRows stacks the rows from the top: targets, layers, tokens, legend.

@@ -36,7 +36,7 @@ pic.onpointerdown = (ev) => {
   held = pick(ev);
   stays = ev.pointerType === 'touch' && held !== focus && !groupOf(held);
 };
-pic.ontouchmove = (ev) => { if (!stays) ev.preventDefault(); };
+pic.addEventListener('touchmove', (ev) => { if (!stays) ev.preventDefault(); }); // desktop browsers have no ontouchmove
 pic.onpointermove = (ev) => {
   var i = pick(ev), [x, y] = place(ev);
   if (start && !stays) {
@@ -53,7 +53,7 @@ pic.onpointermove = (ev) => {
   tip.style = '--x:' + 50 * xs[i] / W + '%;' + (y < 20 ? 'top:calc(' + y : 'bottom:calc(' + (100 - y)) + '% + 23px)';
 };
 var release = () => {
-  set(frame, { width: 0, height: 0 });
+  set(frame, { width: 0 });
   start = 0;
 };
 pic.onpointerleave = () => {
@@ -85,7 +85,7 @@ var step = (d) => {
   redraw();
 };
 doc.onkeydown = (ev) => {
-  var k = ev.key, to = ev.target, typing = to === find || to === field || to === area, found = ranked().find((i) => hits[i]);
+  var k = ev.key, to = ev.target, typing = to === find || to === field || to === area;
   if (ev.ctrlKey || ev.metaKey || ev.altKey) return;
   if (k === 'Escape') {
     if (find.value) {
@@ -98,7 +98,7 @@ doc.onkeydown = (ev) => {
   }
   if (typing) {
     if (k !== 'Enter' || to === area) return;
-    if (to === find) go(found, 2);
+    if (to === find) go(ranked().find((i) => hits[i]), 2);
     rows.focus();
     return;
   }
