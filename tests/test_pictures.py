@@ -1,5 +1,6 @@
 """The pictures of viz in a browser: nothing fetched, nothing logged, axe-core, hover time, keyboard, printing."""
 import json
+import os
 import re
 import statistics
 import zlib
@@ -519,3 +520,26 @@ def test_compare_side_by_side(open_page, width, side_by_side):
         left, right = [g.bounding_box() for g in page.locator(".clt-graph").all()]
         assert (right["x"] > left["x"] + left["width"] - 1 and abs(right["y"] - left["y"]) < 2) == side_by_side, (left, right)
         assert right["x"] + right["width"] <= width
+
+
+def test_missing_fonts(browser, chromium, pictures, tmp_path):
+    """With no font but DejaVu, so without emoji: what stands in for them stays inside the boxes of tokens and targets."""
+    conf = tmp_path / "fonts.conf"
+    conf.write_text("<?xml version='1.0'?><!DOCTYPE fontconfig SYSTEM 'fonts.dtd'><fontconfig><dir>/usr/share/fonts/truetype/dejavu</dir></fontconfig>")
+    poor = browser.browser_type.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"], env={**os.environ, "FONTCONFIG_FILE": str(conf)})
+    try:
+        page = poor.new_page()
+        page.goto(f"file://{pictures}/hostile-graph.html")
+        page.wait_for_timeout(1000)
+        f = frames(page)[0]
+        f.wait_for_selector("#list li")
+        boxes = f.evaluate("""[...document.querySelectorAll('#nodes rect')].map((r) => {
+            var t = r.nextElementSibling;
+            return t && t.tagName === 'text' ? [t.textContent, t.getBBox().width, r.getBBox().width] : null;
+        }).filter(Boolean)""")
+        print(boxes)
+        assert len(boxes) > 10
+        wide = [b for b in boxes if b[1] > b[2]]
+        assert not wide, wide
+    finally:
+        poor.close()
