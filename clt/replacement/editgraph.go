@@ -98,23 +98,20 @@ func liveEdits(c clt.Config, positions *Node, edits editor, enc []clt.EncoderNod
 // iterativeEdits re-encodes, edits and re-decodes the features inside a range of
 // layers and adds the clean errors: the live local replacement model of the range.
 func iterativeEdits(c clt.Config, positions *Node, from, to int, edits editor, errors []*Node, enc []clt.EncoderNodes, dec []clt.DecoderNodes, pres []*Node) gpt2.Hook {
-	decoder := c.NewDecoder(dec)
-	return func(name gpt2.HookName, x *Node) *Node {
-		l, site, ok := name.Split()
-		switch {
-		case ok && site == c.Read:
-			pre, act := c.EncodeNode(x, enc[l])
-			pres[l] = pre
-			act = Mul(act, clt.NotFirst(positions, x.DType()))
-			if l < to {
-				act = edits.apply(l, act)
-			}
-			decoder.Add(l, act, x)
-		case ok && site == gpt2.MLPOut && l >= from && l < to:
-			return Add(decoder.Output(l), errors[l])
+	features := func(l int, pre, act *Node) *Node {
+		pres[l] = pre
+		act = Mul(act, clt.NotFirst(positions, act.DType()))
+		if l < to {
+			act = edits.apply(l, act)
 		}
-		return x
+		return act
 	}
+	return c.RewriteHook(enc, dec, features, func(l int, x *Node, decoded func() *Node) *Node {
+		if l < from || l >= to {
+			return x
+		}
+		return Add(decoded(), errors[l])
+	})
 }
 
 // clampOutputs sets the MLP outputs of a range of layers and watches features. A

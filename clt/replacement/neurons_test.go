@@ -102,8 +102,8 @@ func TestThresholdsAtTheEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := c.Compare(t.Context(), windows, 0, 1, Baselines{Neurons: thresholds}, false, nil)
-		if err != nil || *got.CENeurons != got.CE {
-			t.Errorf("with all neurons %v, %v", got, err)
+		if err != nil || math.Abs(*got.CENeurons-got.CE) > 1e-13 { // the model itself has a faster MLP, which rounds otherwise
+			t.Errorf("with all neurons the loss is %v, %+v, %v", *got.CENeurons, got, err)
 		}
 		for want, l0 := range map[string][]float64{"2 layers": {1, 2}, "NaN": {1, math.NaN(), 1}, "-1": {1, 1, -1}} {
 			if _, err := c.NeuronThresholds(t.Context(), windows, 0, 1, l0, nil); err == nil || !strings.Contains(err.Error(), want) {
