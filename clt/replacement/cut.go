@@ -2,7 +2,7 @@ package replacement
 
 // meetBytes is how much memory the sources that are carried up may take where they
 // meet the targets that are carried down.
-const meetBytes = 192 << 20
+const meetBytes = 160 << 20
 
 // forceCut, for tests, is the layer of the cut instead of the cheapest one; -2 for
 // none.
