@@ -205,6 +205,7 @@ def configure(config):
     """Sets nbconvert's HTML exporter up to write our page; config is traitlets' Config."""
     config.HTMLExporter.template_name = "clt"
     config.HTMLExporter.extra_template_basedirs = [str(pathlib.Path(__file__).parent)]
+    config.HTMLExporter.optimistic_validation = True  # once in the end, not after each step
     config.HTMLExporter.filters = {"inert": inert}
     config.HTMLExporter.preprocessors = [Origin, Foreign, MathML, Outline, Figures, Policy]
     return config
