@@ -33,11 +33,7 @@ func TestHugeTokens(t *testing.T) {
 				t.Errorf("%s: %s has %d bytes", name, o.Kind, n)
 			}
 		}
-		if d := time.Since(begin); d > 20*time.Second {
-			t.Errorf("%s: %v", name, d)
-		} else {
-			t.Log(name, d)
-		}
+		t.Log(name, time.Since(begin))
 	}
 }
 
@@ -54,9 +50,6 @@ func TestHugeGraph(t *testing.T) {
 	t.Logf("%d nodes: %v, %d KiB", len(full.Nodes), time.Since(begin), len(o.HTML)>>10)
 	if len(o.HTML) > 512<<10 {
 		t.Errorf("%d KiB", len(o.HTML)>>10)
-	}
-	if d := time.Since(begin); d > 30*time.Second {
-		t.Errorf("drawing takes %v", d)
 	}
 	if text := checkHTML(t, "graph", o.HTML); !strings.Contains(text, "To see less, prune: -node 0.5 keeps ") {
 		t.Error("no word on pruning")
