@@ -158,7 +158,7 @@ func keepProgress(change func(name string, p *Attempts), names ...string) {
 		return
 	}
 	file, _ := exerciseFile()
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err == nil {
+	if err = os.MkdirAll(filepath.Dir(file), 0o755); err == nil {
 		err = atomicfile.Write(file, append(data, '\n'))
 	}
 	if err != nil {
