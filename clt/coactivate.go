@@ -36,7 +36,7 @@ func Coactivate(ctx context.Context, m *gpt2.Model, t *Transcoder, windows gpt2.
 		if err != nil {
 			return nil, err
 		}
-		b, err := collectBatch(m, t.Read, batch)
+		b, err := collectBatch(ctx, m, t.Read, batch)
 		if err != nil {
 			return nil, err
 		}

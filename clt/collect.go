@@ -3,6 +3,7 @@ package clt
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/etredal/cross-layer-transcoder/gpt2"
 )
@@ -19,7 +20,7 @@ func Collect(ctx context.Context, m *gpt2.Model, read gpt2.Site, windows gpt2.To
 			return nil, step, err
 		}
 		step++
-		b, err := collectBatch(m, read, batch)
+		b, err := collectBatch(ctx, m, read, batch)
 		if err != nil {
 			return nil, step, err
 		}
@@ -33,29 +34,39 @@ func Collect(ctx context.Context, m *gpt2.Model, read gpt2.Site, windows gpt2.To
 	return a, step, nil
 }
 
-func collectBatch(m *gpt2.Model, read gpt2.Site, batch [][]int32) (Batch, error) {
+func collectBatch(ctx context.Context, m *gpt2.Model, read gpt2.Site, batch [][]int32) (Batch, error) {
 	if len(batch) == 0 || len(batch[0]) < 2 {
 		return Batch{}, fmt.Errorf("clt: windows of less than two tokens have nothing but position 0; make them longer")
 	}
-	hooks, err := m.RunHooks(gpt2.Program{}, batch, "*"+gpt2.HookName(read), "*"+gpt2.HookName(gpt2.MLPOut))
-	if err != nil {
-		return Batch{}, err
-	}
-	var b Batch
-	for l := range m.Config.Layers {
-		b.In = append(b.In, withoutFirst(hooks[read.At(l)]))
-		b.Out = append(b.Out, withoutFirst(hooks[gpt2.MLPOut.At(l)]))
+	return collectParts(ctx, m, read, batch, m.Config.WindowsPerCall(len(batch), len(batch[0])))
+}
+
+// collectParts runs the model on so many windows at once.
+func collectParts(ctx context.Context, m *gpt2.Model, read gpt2.Site, batch [][]int32, windows int) (Batch, error) {
+	b := Batch{In: make([][]float32, m.Config.Layers), Out: make([][]float32, m.Config.Layers)}
+	for part := range slices.Chunk(batch, windows) {
+		if err := ctx.Err(); err != nil {
+			return Batch{}, err
+		}
+		hooks, err := m.RunHooks(gpt2.Program{}, part, "*"+gpt2.HookName(read), "*"+gpt2.HookName(gpt2.MLPOut))
+		if err != nil {
+			return Batch{}, err
+		}
+		for l := range m.Config.Layers {
+			b.In[l] = withoutFirst(b.In[l], hooks[read.At(l)])
+			b.Out[l] = withoutFirst(b.Out[l], hooks[gpt2.MLPOut.At(l)])
+		}
 	}
 	return b, nil
 }
 
-// withoutFirst drops position 0 of [batch, pos, d_model].
-func withoutFirst(a gpt2.Array) []float32 {
+// withoutFirst appends [batch, pos, d_model] to dst without position 0.
+func withoutFirst(dst []float32, a gpt2.Array) []float32 {
 	batch, pos, d := a.Shape[0], a.Shape[1], a.Shape[2]
 	v := a.Float32s()
-	out := make([]float32, 0, batch*(pos-1)*d)
+	dst = slices.Grow(dst, batch*(pos-1)*d)
 	for i := range batch {
-		out = append(out, v[(i*pos+1)*d:(i+1)*pos*d]...)
+		dst = append(dst, v[(i*pos+1)*d:(i+1)*pos*d]...)
 	}
-	return out
+	return dst
 }

@@ -32,7 +32,7 @@ func ModelSteps(m *gpt2.Model, read gpt2.Site, windows gpt2.TokenSource) (Steps,
 		if err != nil {
 			return Batch{}, err
 		}
-		return collectBatch(m, read, batch)
+		return collectBatch(ctx, m, read, batch)
 	}}, nil
 }
 

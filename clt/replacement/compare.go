@@ -3,6 +3,7 @@ package replacement
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -42,6 +43,13 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 	if err != nil {
 		return nil, err
 	}
+	passes := 4 // the model, its replacement, no MLP outputs, their means
+	if neurons {
+		passes++
+	}
+	if byLayer {
+		passes += m.LM.Config.Layers
+	}
 	var sums []float64
 	tokens := 0
 	for step := first; step < first+steps; step++ {
@@ -52,23 +60,31 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 		if len(batch) == 0 || len(batch[0]) < 3 {
 			return nil, fmt.Errorf("replacement: compare: windows need at least 3 tokens; make them longer")
 		}
-		args, err := m.compareInputs(batch, base)
-		if err != nil {
+		if err := m.checkWindows(batch); err != nil {
 			return nil, err
 		}
-		out, err := exec.Call(args...)
-		if err != nil {
-			return nil, fmt.Errorf("replacement: compare: %w", err)
-		}
-		v, err := gpt2.FromTensor(out[0])
-		if err != nil {
-			return nil, err
-		}
-		if sums == nil {
-			sums = make([]float64, v.Len())
-		}
-		for i := range sums {
-			sums[i] += v.At(i)
+		for part := range slices.Chunk(batch, m.LM.Config.WindowsPerCall(len(batch), passes*len(batch[0]))) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			args, err := m.compareInputs(part, base)
+			if err != nil {
+				return nil, err
+			}
+			out, err := exec.Call(args...)
+			if err != nil {
+				return nil, fmt.Errorf("replacement: compare: %w", err)
+			}
+			v, err := gpt2.FromTensor(out[0])
+			if err != nil {
+				return nil, err
+			}
+			if sums == nil {
+				sums = make([]float64, v.Len())
+			}
+			for i := range sums {
+				sums[i] += v.At(i)
+			}
 		}
 		tokens += len(batch) * (len(batch[0]) - 2)
 		if report != nil {
@@ -90,18 +106,20 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 	return c, nil
 }
 
-func (m *Model) compareInputs(batch [][]int32, base Baselines) ([]any, error) {
-	var flat []int32
+func (m *Model) checkWindows(batch [][]int32) error {
 	for _, w := range batch {
 		if err := m.LM.CheckTokens(w); err != nil {
-			return nil, err
+			return err
 		}
 		if len(w) != len(batch[0]) {
-			return nil, fmt.Errorf("replacement: compare: windows of %d and %d tokens in one batch; give one length", len(batch[0]), len(w))
+			return fmt.Errorf("replacement: compare: windows of %d and %d tokens in one batch; give one length", len(batch[0]), len(w))
 		}
-		flat = append(flat, w...)
 	}
-	args := []any{tensors.FromFlatDataAndDimensions(flat, len(batch), len(batch[0]))}
+	return nil
+}
+
+func (m *Model) compareInputs(batch [][]int32, base Baselines) ([]any, error) {
+	args := []any{tensors.FromFlatDataAndDimensions(slices.Concat(batch...), len(batch), len(batch[0]))}
 	for l := range m.CLT.Layers {
 		mean := gpt2.NewArray([]int{m.CLT.DModel}, false)
 		if base.MeanOut != nil {

@@ -34,26 +34,19 @@ func (m *Model) NeuronThresholds(ctx context.Context, windows gpt2.TokenSource, 
 		if err != nil {
 			return nil, err
 		}
-		hooks, err := m.LM.RunHooks(gpt2.Program{}, batch, "*"+gpt2.HookName(gpt2.MLPPost))
-		if err != nil {
-			return nil, fmt.Errorf("replacement: neurons: %w", err)
-		}
 		n, pos := len(batch), len(batch[0])
 		tokens += n * (pos - 1)
 		for l := range tops {
 			if step == first { // windows have one shape
 				tops[l].k = rank(l0[l], tokens*steps)
 			}
-			post := hooks[gpt2.MLPPost.At(l)]
-			for i := range n {
-				for j := (i*pos + 1) * cfg.DMLP; j < (i+1)*pos*cfg.DMLP; j++ {
-					v := post.At(j)
-					if math.IsNaN(v) || math.IsInf(v, 0) {
-						return nil, fmt.Errorf("replacement: neurons: %s is %g at position %d; run the model in float64, or check its weights",
-							gpt2.MLPPost.At(l), v, j/cfg.DMLP%pos)
-					}
-					tops[l].add(v)
-				}
+		}
+		for part := range slices.Chunk(batch, cfg.WindowsPerCall(n, pos)) {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if err := m.addNeurons(tops, part); err != nil {
+				return nil, err
 			}
 		}
 		if report != nil {
@@ -127,4 +120,28 @@ func neuronHook(positions *Node, dtype dtypes.DType, thresholds *Node) gpt2.Hook
 		threshold := BroadcastToDims(Reshape(Slice(thresholds, AxisElem(l)), 1, 1, 1), x.Shape().Dimensions...)
 		return Where(GreaterOrEqual(x, threshold), x, Sub(x, Mul(replaced, x)))
 	}
+}
+
+// addNeurons runs the model on windows and adds the activations of their neurons,
+// position 0 left out, to the largest of each layer.
+func (m *Model) addNeurons(tops []largest, batch [][]int32) error {
+	hooks, err := m.LM.RunHooks(gpt2.Program{}, batch, "*"+gpt2.HookName(gpt2.MLPPost))
+	if err != nil {
+		return fmt.Errorf("replacement: neurons: %w", err)
+	}
+	pos, width := len(batch[0]), m.LM.Config.DMLP
+	for l := range tops {
+		post := hooks[gpt2.MLPPost.At(l)]
+		for i := range batch {
+			for j := (i*pos + 1) * width; j < (i+1)*pos*width; j++ {
+				v := post.At(j)
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					return fmt.Errorf("replacement: neurons: %s is %g at position %d; run the model in float64, or check its weights",
+						gpt2.MLPPost.At(l), v, j/width%pos)
+				}
+				tops[l].add(v)
+			}
+		}
+	}
+	return nil
 }
