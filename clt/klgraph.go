@@ -2,6 +2,7 @@ package clt
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -69,11 +70,7 @@ func (t *dense) detach() {
 // vector of a step and the divergence.
 func (t *dense) klStep(lr, lambda, number float32, list [][]int32) ([]float32, float64, error) {
 	part := func(list [][]int32, first float32) ([]float32, float64, error) {
-		var flat []int32
-		for _, w := range list {
-			flat = append(flat, w...)
-		}
-		tokens := tensors.FromFlatDataAndDimensions(flat, len(list), len(list[0]))
+		tokens := tensors.FromFlatDataAndDimensions(slices.Concat(list...), len(list), len(list[0]))
 		v, err := t.call(t.kl.exec, []any{lr, lambda, number, first, tokens})
 		if err != nil {
 			return nil, 0, err

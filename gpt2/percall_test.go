@@ -5,7 +5,7 @@ import "testing"
 // TestWindowsPerCall: a large model runs on few windows at a time, a small one on all,
 // and every run has the same number.
 func TestWindowsPerCall(t *testing.T) {
-	small, pocket := Config{Layers: 12, DModel: 768}, Config{Layers: 4, DModel: 128}
+	small, pocket := Config{Layers: 12, DModel: 768, DMLP: 3072}, Config{Layers: 4, DModel: 128, DMLP: 512}
 	for _, c := range []struct {
 		config          Config
 		n, window, want int

@@ -50,6 +50,10 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 	if byLayer {
 		passes += m.LM.Config.Layers
 	}
+	args, err := m.compareInputs(base)
+	if err != nil {
+		return nil, err
+	}
 	var sums []float64
 	tokens := 0
 	for step := first; step < first+steps; step++ {
@@ -67,15 +71,12 @@ func (m *Model) Compare(ctx context.Context, windows gpt2.TokenSource, first, st
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			args, err := m.compareInputs(part, base)
-			if err != nil {
-				return nil, err
-			}
-			out, err := exec.Call(args...)
+			ids := tensors.FromFlatDataAndDimensions(slices.Concat(part...), len(part), len(part[0]))
+			out, err := exec.Call(append([]any{ids}, args...)...)
 			if err != nil {
 				return nil, fmt.Errorf("replacement: compare: %w", err)
 			}
-			v, err := gpt2.FromTensor(out[0])
+			v, err := gpt2.TakeTensor(out[0])
 			if err != nil {
 				return nil, err
 			}
@@ -118,8 +119,8 @@ func (m *Model) checkWindows(batch [][]int32) error {
 	return nil
 }
 
-func (m *Model) compareInputs(batch [][]int32, base Baselines) ([]any, error) {
-	args := []any{tensors.FromFlatDataAndDimensions(slices.Concat(batch...), len(batch), len(batch[0]))}
+// compareInputs are the inputs of compareGraph after the tokens.
+func (m *Model) compareInputs(base Baselines) (args []any, err error) {
 	for l := range m.CLT.Layers {
 		mean := gpt2.NewArray([]int{m.CLT.DModel}, false)
 		if base.MeanOut != nil {

@@ -42,7 +42,6 @@ func someTokens(n, vocab int) []int32 {
 // forwardGFLOP counts one pass: the four matrices of attention and MLP, scores
 // and mixing of attention, and the head.
 func forwardGFLOP(c gpt2.Config, tokens int) float64 {
-	n, d, mlp := float64(tokens), float64(c.DModel), float64(c.DMLP)
-	block := 2*n*d*(4*d+2*mlp) + 4*n*n*d
-	return (float64(c.Layers)*block + 2*n*d*float64(c.DVocab)) / 1e9
+	n, d := float64(tokens), float64(c.DModel)
+	return (2*n*c.BlockProducts() + float64(c.Layers)*4*n*n*d + 2*n*d*float64(c.DVocab)) / 1e9
 }

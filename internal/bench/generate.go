@@ -51,9 +51,8 @@ func generateSuite(ctx context.Context, r *runner) error {
 
 // stepGFLOPAt counts one token with so many in the cache, itself included.
 func stepGFLOPAt(c gpt2.Config, tokens int) float64 {
-	d, mlp := float64(c.DModel), float64(c.DMLP)
-	block := 2*d*(4*d+2*mlp) + 4*float64(tokens)*d
-	return (float64(c.Layers)*block + 2*d*float64(c.DVocab)) / 1e9
+	d := float64(c.DModel)
+	return (2*c.BlockProducts() + float64(c.Layers)*4*float64(tokens)*d + 2*d*float64(c.DVocab)) / 1e9
 }
 
 // hooksSuite times one forward pass that keeps every activation.

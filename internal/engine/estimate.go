@@ -32,9 +32,8 @@ func (s *Service) estimate(m *gpt2.Model, cfg clt.Config, tc clt.TrainConfig, wi
 	return nil
 }
 
-// modelFLOP counts the blocks of a forward pass for one token: four matrices of
-// attention, two of the MLP, and attention over half a window of 128.
+// modelFLOP counts the blocks of a forward pass for one token: their matrices, and
+// attention over half a window of 128.
 func modelFLOP(c gpt2.Config) float64 {
-	d, mlp := float64(c.DModel), float64(c.DMLP)
-	return float64(c.Layers) * (2*d*(4*d+2*mlp) + 4*64*d)
+	return 2*c.BlockProducts() + float64(c.Layers)*4*64*float64(c.DModel)
 }

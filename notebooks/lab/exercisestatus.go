@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/etredal/cross-layer-transcoder/internal/atomicfile"
 	"github.com/etredal/cross-layer-transcoder/internal/engine/wire"
@@ -183,8 +184,8 @@ func markTried(name string, right, of int) {
 func markWhole(checks []outcome) {
 	var names []string
 	for _, c := range checks {
-		if len(c.Claim) > len(exerciseMark) && c.Claim[:len(exerciseMark)] == exerciseMark {
-			names = append(names, c.Claim[len(exerciseMark):])
+		if name, ok := strings.CutPrefix(c.Claim, exerciseMark); ok && name != "" {
+			names = append(names, name)
 		}
 	}
 	if len(names) == 0 || inSolutions() {
